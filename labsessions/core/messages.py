@@ -1,0 +1,147 @@
+"""What may be said to a user's session, what it answers, what becomes a fact, and what is to be done.
+
+Four closed unions: `Message` goes in; `Reply`, `Event` and `Effect` come out of `machine.decide`.
+"""
+
+from enum import Enum
+
+from msgspec import Struct
+
+from labsessions.core.model import Lab, LabChanges, Session
+
+# --- in ---------------------------------------------------------------------------------------------------
+
+
+class Create(Struct, frozen=True):
+    """A client starts a lab. `generation` is a fresh UUID made by the service, never the client's `id`."""
+
+    generation: str
+    lab: Lab
+
+
+class Update(Struct, frozen=True):
+    """A client changes members of its session."""
+
+    changes: LabChanges
+
+
+class Delete(Struct, frozen=True):
+    """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5)."""
+
+
+class Show(Struct, frozen=True):
+    """A client asks what there is."""
+
+
+class Wake(Struct, frozen=True):
+    """A wake-up was delivered: a question, not an order. Late, early, doubled and stale ones are harmless."""
+
+
+class AttemptEnded(Struct, frozen=True):
+    """The outcome of one attempt: which VMs the backend confirmed, and why the others are not (None: all are).
+
+    Cleaned and CleanFailed of the design's table in one message: the stored confirmations decide which it is.
+    """
+
+    generation: str
+    attempt: int
+    confirmed: tuple[str, ...]
+    error: str | None
+
+
+Message = Create | Update | Delete | Show | Wake | AttemptEnded
+
+# --- out: replies ----------------------------------------------------------------------------------------
+
+
+class Refusal(Enum):
+    """Why a request was refused. The HTTP layer owns the words and the status."""
+
+    NOT_FOUND = "not_found"
+    EXISTS = "exists"
+    BEING_CLEANED = "being_cleaned"
+
+
+class Current(Struct, frozen=True):
+    """The session as it is after the message (Show, Create, Update), or as it was before (Delete)."""
+
+    session: Session
+
+
+class Done(Struct, frozen=True):
+    """The answer to a message that nobody waits for with a question: Wake and AttemptEnded."""
+
+
+Reply = Current | Refusal | Done
+
+# --- out: events -----------------------------------------------------------------------------------------
+
+
+class Created(Struct, frozen=True):
+    """The session and its wake-up exist."""
+
+    session: Session
+
+
+class Updated(Struct, frozen=True):
+    """Members changed; `deadline_moved` tells whether the wake-up was armed anew."""
+
+    session: Session
+    deadline_moved: bool
+
+
+class AttemptStarted(Struct, frozen=True):
+    """Cleanup attempt number `session.cleanup.attempts` begins; the first one means: deadline reached."""
+
+    session: Session
+
+
+class AttemptFailed(Struct, frozen=True):
+    """An attempt failed, `session.cleanup` says why and when the next one is due."""
+
+    session: Session
+
+
+class Stuck(Struct, frozen=True):
+    """The limit of attempts was reached: a label and an alert, never an end. Happens once per session."""
+
+    session: Session
+
+
+class Ended(Struct, frozen=True):
+    """The session is over: `expired` and confirmed by the backend, or `deleted` by hand.
+
+    `at_ms` is when; how late an expired one was is `at_ms - session.expires_ms`.
+    """
+
+    session: Session
+    reason: str
+    at_ms: int
+
+
+Event = Created | Updated | AttemptStarted | AttemptFailed | Stuck | Ended
+
+# --- out: effects ----------------------------------------------------------------------------------------
+
+
+class Clean(Struct, frozen=True):
+    """Ask the backend to remove the services of `master` and to delete the `vms`, within `limit_ms`.
+
+    The outcome comes back as an `AttemptEnded` with the same generation and attempt.
+    """
+
+    generation: str
+    attempt: int
+    user_id: str
+    master: str
+    vms: tuple[str, ...]
+    limit_ms: int
+
+
+class Abandon(Struct, frozen=True):
+    """Stop the `Clean` of this generation: no further call is started and its outcome is not wanted."""
+
+    generation: str
+
+
+Effect = Clean | Abandon

@@ -1,0 +1,118 @@
+"""The values of the domain: a lab, its session, the cleanup of it. No behaviour but what the fields imply.
+
+Instants are integer milliseconds since 1970 UTC (`…_ms`); on the wire they are ISO 8601 (see `http.wire`).
+Attribute names are Python's, encoded names are the contract's (CONTRACT §1, "Fields of a session").
+"""
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, Decimal
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+Status = Literal["active", "cleaning", "stuck"]
+
+MS_PER_MINUTE = 60_000
+
+
+class Lab(Struct, frozen=True, kw_only=True):
+    """What the client says of a lab, as validated. `vm` and the lists keep members that we don't know."""
+
+    id: str
+    lab_id: str = field(name="labId")
+    lab_title: str = field(name="labTitle")
+    lab_group_id: str = field(name="labGroupID")
+    module_id: str = field(name="moduleID")
+    duration: int | float
+    activated_at: str = field(name="activatedAt")
+    counter_id: str = field(name="counterID")
+    config_id: str = field(name="configId")
+    worker_config_id: str = field(name="workerConfigId")
+    lab_request_id: str
+    user_id: str
+    terminal_url: str
+    validation: int
+    vm: dict[str, Any]
+    vscode_domain: str | None = None
+    puku_domain: str | None = None
+    worker_nodes: list[dict[str, Any]] | None = None
+    load_balancers: list[dict[str, Any]] | None = field(name="loadBalancers", default=None)
+
+
+class LabChanges(Struct, frozen=True, kw_only=True):
+    """The members that a PUT may change; `UNSET` means untouched. Shapes as in `Lab`."""
+
+    duration: int | float | UnsetType = UNSET
+    terminal_url: str | UnsetType = UNSET
+    vscode_domain: str | UnsetType = UNSET
+    puku_domain: str | UnsetType = UNSET
+    worker_nodes: list[dict[str, Any]] | UnsetType = UNSET
+    load_balancers: list[dict[str, Any]] | UnsetType = field(name="loadBalancers", default=UNSET)
+
+
+class Cleanup(Struct, frozen=True, kw_only=True):
+    """A cleanup under way: how often tried, what is confirmed, when it is tried next.
+
+    `attempts` counts attempts begun. `in_flight` is True from the start of an attempt until its outcome is
+    stored; found True when the backstop `retry_ms` has passed, the outcome was lost (a crash in mid-call).
+    `confirmed` are the VMs whose deletion the backend has confirmed, never asked for again.
+    """
+
+    attempts: int
+    in_flight: bool
+    retry_ms: int
+    started_ms: int
+    confirmed: tuple[str, ...] = ()
+    last_error: str | None = None
+    stuck_since_ms: int | None = None
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """One user's running lab, from the accepted POST to the confirmed cleanup or the DELETE.
+
+    `generation` is a UUID of the service's own: it tells this session from a later one with the same ids.
+    `version` counts the decisions that changed it. `vms` are all VMs that ever belonged to the session, the
+    master first, each once: a worker that a later PUT no longer lists is still owed its deletion.
+    """
+
+    generation: str
+    version: int
+    lab: Lab
+    vms: tuple[str, ...]
+    created_ms: int
+    updated_ms: int
+    expires_ms: int
+    cleanup: Cleanup | None = None
+
+    @property
+    def status(self) -> Status:
+        """`active` until the deadline, then `cleaning`, from the limit of attempts on labelled `stuck`."""
+        if self.cleanup is None:
+            return "active"
+        return "cleaning" if self.cleanup.stuck_since_ms is None else "stuck"
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The VMs that the backend has still to confirm, in the order of `vms`."""
+        confirmed = () if self.cleanup is None else self.cleanup.confirmed
+        return tuple(vm for vm in self.vms if vm not in confirmed)
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """All that is kept for one user: a product, of which each part may be absent. Nothing left, nothing stored."""
+
+    session: Session | None = None
+
+
+def duration_ms(minutes: float) -> int:
+    """Milliseconds of a duration in minutes, rounded up: never a millisecond short (CONTRACT §3.1).
+
+    Decimal, because 0.05 * 60000 is 3000.0000000000005 in floating point and would round up to 3001.
+    """
+    return int((Decimal(repr(minutes)) * MS_PER_MINUTE).to_integral_value(ROUND_CEILING))
+
+
+def named_vms(lab_request_id: str, worker_nodes: Sequence[dict[str, Any]] | None) -> tuple[str, ...]:
+    """The VM ids of a lab: the master, then each distinct worker, in order (CONTRACT §2, step 2)."""
+    workers = (node["worker_lab_request_id"] for node in worker_nodes or ())
+    return tuple(dict.fromkeys((lab_request_id, *workers)))

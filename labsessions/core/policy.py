@@ -1,0 +1,31 @@
+"""The numbers that decisions depend on.
+
+They come from the settings; what a stored alarm needs of them is frozen into the state when it is decided, so
+that a changed setting cannot move an alarm that is already armed.
+"""
+
+from msgspec import Struct
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Limits of a cleanup, in milliseconds where the name says so.
+
+    `retry_interval_ms`: from a failure to the next attempt. `attempt_limit_ms`: the longest that an attempt
+    may run. `spread`: the largest share of the interval that is added per session, 0 to 0.1, so that sessions
+    that failed together don't return together. `stuck_after`: the attempt whose failure labels it stuck.
+    """
+
+    retry_interval_ms: int = 300_000
+    attempt_limit_ms: int = 60_000
+    spread: float = 0.1
+    stuck_after: int = 12
+
+    def retry_after_ms(self, generation: str) -> int:
+        """Interval plus this session's own, fixed part of the spread: never shorter than the interval."""
+        widest = int(self.retry_interval_ms * self.spread)
+        return self.retry_interval_ms + int(generation.replace("-", ""), 16) % (widest + 1)
+
+    @property
+    def backstop_ms(self) -> int:
+        """From the start of an attempt to the next one if nothing is ever heard of it (a crash in mid-call)."""
+        return self.attempt_limit_ms + self.retry_interval_ms

@@ -1,0 +1,27 @@
+"""The log lines that operators grep for: the exact event texts of CONTRACT §4, as constants.
+
+Ids and figures are never part of the text; they are bound as fields.
+"""
+
+from typing import Final
+
+SCHEDULED: Final = "[SessionManager] Scheduled cleanup"
+ALARM: Final = "[SessionManager] Alarm triggered"
+WORKERS: Final = "[SessionManager] Worker nodes detected"
+CALLING: Final = "[SessionManager] Calling backend API to delete resources"
+SERVICES_DELETED: Final = "[SessionManager] ✅ Exposed services deleted"
+SERVICES_FAILED: Final = "[SessionManager] ⚠️ Failed to delete exposed services"
+VM_DELETED: Final = "[SessionManager] ✅ VM deleted successfully"
+VM_FAILED: Final = "[SessionManager] ❌ VM deletion failed"
+ROW_DELETED: Final = "[SessionManager] ✅ Database entry deleted"
+CLEANED: Final = "[SessionManager] ✅ Successfully cleaned up expired session"
+FAILED: Final = "[SessionManager] ❌ Cleanup failed"
+RETRY: Final = "[SessionManager] Rescheduled cleanup retry"
+STUCK: Final = "[SessionManager] ❌ Cleanup stuck"
+
+CANCELLED: Final = "[Handler] Automatic cleanup cancelled"
+CREATED: Final = "[Handler] ✅ Session created"
+UPDATED: Final = "[Handler] ✅ Session updated"
+DELETED: Final = "[Handler] ✅ Session deleted"
+REFUSED: Final = "[Handler] ⚠️ Request refused"
+UNHANDLED: Final = "[Handler] ❌ Unhandled error"

@@ -1,0 +1,40 @@
+"""What the parts need of each other, as protocols. No implementation, no foreign type."""
+
+from typing import Any, Protocol
+
+from labsessions.core.messages import AttemptEnded, Clean, Message, Reply
+
+
+class EngineError(Exception):
+    """The engine could not carry out a request for a fault of the service; nothing was acknowledged or changed."""
+
+
+class Sessions(Protocol):
+    """The engine as HTTP sees it: one mailbox per user."""
+
+    async def ask(self, user_id: str, message: Message) -> Reply:
+        """Say something to the user's session and wait for its reply, which is durable when it arrives.
+
+        Raises EngineError for a fault of the service: not stored, state unreadable, shutting down.
+        """
+        ...
+
+    def now_ms(self) -> int:
+        """The wall clock that deadlines are measured by, in milliseconds since 1970 UTC."""
+        ...
+
+
+class Cleaner(Protocol):
+    """Carries out a cleanup attempt at the lab backend."""
+
+    async def clean(self, effect: Clean) -> AttemptEnded:
+        """Make the calls of CONTRACT §2 within the effect's limit; never raises but on cancellation."""
+        ...
+
+
+class Readiness(Protocol):
+    """What `/health/ready` and `/` report."""
+
+    async def check(self) -> dict[str, Any]:
+        """`{"ready": bool, …}`: what is wrong or not configured, in words for an operator. Never raises."""
+        ...
