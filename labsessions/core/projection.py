@@ -12,6 +12,51 @@ import msgspec
 from labsessions.core.messages import Ended
 from labsessions.core.model import Session, State
 
+ROW_COLUMNS = (
+    "user_id",
+    "id",
+    "labId",
+    "labTitle",
+    "labGroupID",
+    "moduleID",
+    "duration",
+    "activatedAt",
+    "counterID",
+    "configId",
+    "workerConfigId",
+    "lab_request_id",
+    "terminal_url",
+    "validation",
+    "vm",
+    "vscode_domain",
+    "puku_domain",
+    "worker_nodes",
+    "loadBalancers",
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "status",
+    "attempts",
+    "last_error",
+    "next_attempt_at",
+    "generation",
+    "version",
+)
+HISTORY_COLUMNS = (
+    "generation",
+    "user_id",
+    "id",
+    "labId",
+    "lab_request_id",
+    "created_at",
+    "expires_at",
+    "ended_at",
+    "end_reason",
+    "attempts",
+    "lateness_ms",
+    "last_error",
+)
+
 
 def row(state: State) -> dict[str, Any] | None:
     """The row of `labs_sessions` that shows this state, or None if there is no session to show."""

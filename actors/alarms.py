@@ -1,0 +1,178 @@
+"""Alarms: due rows of the store become wake-ups, at least once, never early.
+
+One loop per lane reads the index in order, a bounded window at a time; the process never holds all alarms. It
+sleeps to the earliest due time; an earlier alarm wakes it. The alarm of a row stays armed until the actor has
+written another one, so a crash at any point loses nothing. A wake-up that cannot be delivered (a cell that
+won't load) backs off in its own row, is reported, and holds up nobody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+
+from actors.admission import Admission, Slot
+from actors.clock import Clock
+from actors.effects import Effects
+from actors.errors import CommitError
+from actors.ids import ActorId
+from actors.storage import Alarm, Deferral, DueAlarm, Lane, Operation, Store
+
+logger = logging.getLogger(__name__)
+
+# Rows read at once: a few times the usual number of slots.
+WINDOW = 256
+# The safety net under the timers: steps of the wall clock and suspended machines are noticed after this.
+RECHECK_SECONDS = 30.0
+# After a failure of the store itself (full disk, locked file) the next try is made after this.
+STORE_RETRY_SECONDS = 1.0
+# The longest back-off of a wake-up that cannot be delivered.
+MAX_BACKOFF_MS = 300_000
+# An instant after all others, for a loop that sleeps until it is told of an alarm.
+NEVER_MS = 2**63
+
+
+class Alarms:
+    """The dispatcher. `wake` delivers a wake-up and returns when it was handled, `commit` stores a deferral."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        admission: Admission,
+        effects: Effects,
+        wake: Callable[[ActorId], Awaitable[object]],
+        commit: Callable[[Operation], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._admission = admission
+        self._effects = effects
+        self._wake = wake
+        self._commit = commit
+        self._lanes = {lane: _Lane() for lane in Lane}
+        self._loops: list[asyncio.Task[None]] = []
+        self._deliveries: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to deliver; overdue alarms go at once, oldest first."""
+        loop = asyncio.get_running_loop()
+        self._loops = [loop.create_task(self._serve(lane), context=Context()) for lane in Lane]
+
+    async def stop(self) -> None:
+        """Deliver no more, and return when the deliveries under way are handled."""
+        for task in self._loops:
+            task.cancel()
+        if waiting := [*self._loops, *self._deliveries]:
+            await asyncio.wait(waiting)
+
+    def armed(self, alarm: Alarm) -> None:
+        """An alarm has been stored: wake the loop if it is earlier than what the loop sleeps for."""
+        lane = self._lanes[alarm.lane]
+        if alarm.due_ms < lane.sleeps_until_ms:
+            lane.changed.set()
+
+    def stalled_seconds(self) -> float:
+        """How long the store has been owing an answer; infinite if a loop has ended, which is a bug."""
+        if any(task.done() for task in self._loops):
+            return float("inf")
+        now = asyncio.get_running_loop().time()
+        return max(0.0 if lane.reading_since is None else now - lane.reading_since for lane in self._lanes.values())
+
+    async def _serve(self, which: Lane) -> None:
+        lane = self._lanes[which]
+        while True:
+            try:
+                next_ms = await self._serve_window(which, lane)
+            except Exception:  # the store's fault; the loop itself must never end
+                logger.exception("the alarms cannot be read; next try in %.0f s", STORE_RETRY_SECONDS)
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+            else:
+                if next_ms is not None:
+                    await self._sleep(lane, next_ms)
+
+    async def _serve_window(self, which: Lane, lane: "_Lane") -> int | None:
+        """Deliver what is due; None: there may be more. Otherwise when the next alarm is due."""
+        lane.begin_turn()
+        try:
+            window = await self._store.alarms(which, WINDOW + len(lane.delivering))
+        finally:
+            lane.reading_since = None
+        delivered = False
+        for alarm in window:
+            if alarm.actor_id in lane.delivering or alarm.actor_id in lane.handled:
+                continue
+            if self._clock.now_ms() < alarm.due_ms:
+                return None if delivered else alarm.due_ms
+            slot = await self._admission.acquire(which)
+            self._deliver_soon(lane, alarm, slot)
+            delivered = True
+        return None if delivered else NEVER_MS
+
+    async def _sleep(self, lane: "_Lane", until_ms: int) -> None:
+        lane.sleeps_until_ms = until_ms
+        until_ms = min(until_ms, self._clock.now_ms() + int(RECHECK_SECONDS * 1000))
+        timer = self._clock.call_at(until_ms, lane.changed.set)
+        try:
+            await lane.changed.wait()
+        finally:
+            timer.cancel()
+
+    def _deliver_soon(self, lane: "_Lane", alarm: DueAlarm, slot: Slot) -> None:
+        lane.delivering.add(alarm.actor_id)
+        task = asyncio.get_running_loop().create_task(self._deliver(lane, alarm, slot), context=Context())
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+
+    async def _deliver(self, lane: "_Lane", alarm: DueAlarm, slot: Slot) -> None:
+        try:
+            await self._wake(alarm.actor_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the row must not stay due, or it is tried without end
+            await self._defer(alarm, error)
+        finally:
+            lane.delivering.discard(alarm.actor_id)
+            lane.handled.add(alarm.actor_id)
+            effect = self._effects.running(alarm.actor_id)
+            if effect is None:
+                slot.release()
+            else:
+                effect.add_done_callback(lambda _: slot.release())
+
+    async def _defer(self, alarm: DueAlarm, error: Exception) -> None:
+        backoff_ms = min(1000 * 2 ** min(alarm.deferrals, 20), MAX_BACKOFF_MS)
+        until_ms = self._clock.now_ms() + backoff_ms
+        logger.error(
+            "the wake-up of %s could not be delivered (%d times in a row), next try in %d s: %s",
+            alarm.actor_id,
+            alarm.deferrals + 1,
+            backoff_ms // 1000,
+            error,
+        )
+        try:
+            await self._commit(Deferral(alarm, until_ms, str(error)))
+        except CommitError as failure:  # keep the slot for a while, which slows everything down
+            logger.error("that could not be stored either: %s", failure)  # noqa: TRY400 - the cause is in the text
+            await asyncio.sleep(STORE_RETRY_SECONDS)
+        self.armed(Alarm(until_ms, alarm.lane))
+
+
+class _Lane:
+    """What one loop knows. An actor is in `delivering` while it is being woken, then in `handled` for the turn.
+
+    `handled` because the window may have been read before the actor's commit: its row looks due, but is not.
+    """
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.sleeps_until_ms = NEVER_MS
+        self.reading_since: float | None = None
+        self.delivering: set[ActorId] = set()
+        self.handled: set[ActorId] = set()
+
+    def begin_turn(self) -> None:
+        # Before the read, so that an alarm stored during it is noticed.
+        self.changed.clear()
+        self.sleeps_until_ms = NEVER_MS
+        self.handled.clear()
+        self.reading_since = asyncio.get_running_loop().time()

@@ -1,0 +1,35 @@
+"""The data directory: made for its owner only, and held by one process at a time."""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from actors.errors import DirectoryInUseError, StoreError
+
+
+class DataDirectory:
+    """A directory that this process holds from `claim` until `release` or its death, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / "lock")
+
+    def claim(self) -> None:
+        """Take hold of the directory, making it if needed.
+
+        Raises DirectoryInUseError if another process holds it, StoreError if it cannot be used at all.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise DirectoryInUseError(
+                f"the data directory {self.path} is in use by another process: "
+                "stop that one, or choose another directory"
+            ) from None
+        except OSError as error:
+            raise StoreError(f"the data directory {self.path} cannot be used: {error}") from error
+
+    def release(self) -> None:
+        """Let go. Harmless if repeated."""
+        self._lock.release()

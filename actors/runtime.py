@@ -1,0 +1,104 @@
+"""The runtime: how namespaces, store, writer, alarms, admission and effects meet, and in which order they stop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actors.actor import WAKE_UP, DurableActor
+from actors.admission import Admission, Limits
+from actors.alarms import Alarms
+from actors.clock import Clock
+from actors.effects import Effects
+from actors.group_commit import GroupCommit
+from actors.ids import ActorId
+from actors.namespace import Namespace
+from actors.storage import Alarm, Operation, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """How long an idle actor stays in memory, and how many may be there."""
+
+    idle_seconds: float = 10.0
+    max_resident: int = 10_000
+
+
+class Runtime:
+    """One process's actors. Make it, register namespaces, `start`, and `stop` at the end.
+
+    It owns the store: `stop` closes it.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, *, limits: Limits | None = None, residency: Residency | None = None
+    ) -> None:
+        self.clock = clock
+        self.effects = Effects(self._deliver)
+        self._store = store
+        self._writer = GroupCommit(store)
+        self._residency = residency or Residency()
+        self._namespaces: dict[str, Namespace] = {}
+        self._admission = Admission(limits or Limits())
+        self._alarms = Alarms(
+            store=store,
+            clock=clock,
+            admission=self._admission,
+            effects=self.effects,
+            wake=self._wake,
+            commit=self.commit,
+        )
+
+    def namespace(self, name: str, make: Callable[[ActorId], DurableActor]) -> Namespace:
+        """Register the actors of one kind; `make` constructs one, which must not start anything."""
+        namespace = Namespace(
+            name,
+            make,
+            idle_seconds=self._residency.idle_seconds,
+            max_resident=self._residency.max_resident,
+        )
+        self._namespaces[name] = namespace
+        return namespace
+
+    def start(self) -> None:
+        """Begin to deliver wake-ups; the overdue ones go first."""
+        self._admission.start()
+        self._alarms.start()
+
+    async def stop(self, seconds: float) -> None:
+        """Stop in order: no new wake-ups; effects finish within `seconds` or are released; mail; writes; the store.
+
+        Nothing is cleaned up for the occasion: what is unfinished has its alarm.
+        """
+        await self._alarms.stop()
+        await self._admission.stop()
+        await self.effects.drain(seconds)
+        for namespace in self._namespaces.values():
+            await namespace.drain()
+        await self._writer.drained()
+        await self._store.close()
+
+    async def load(self, actor_id: ActorId) -> bytes | None:
+        """See `ActorServices`."""
+        return await self._store.load(actor_id)
+
+    async def commit(self, operation: Operation) -> None:
+        """See `ActorServices`."""
+        await self._writer.commit(operation)
+
+    def armed(self, alarm: Alarm) -> None:
+        """See `ActorServices`."""
+        self._alarms.armed(alarm)
+
+    async def deferred(self) -> int:
+        """How many wake-ups could not be delivered when last tried: actors whose cell won't load, for instance."""
+        return await self._store.deferred()
+
+    def stalled_seconds(self) -> float:
+        """How long the dispatcher of alarms has been waiting for the store; infinite if it has ended."""
+        return self._alarms.stalled_seconds()
+
+    def _deliver(self, actor_id: ActorId, message: Any) -> None:
+        self._namespaces[actor_id.namespace].tell(actor_id.name, message)
+
+    async def _wake(self, actor_id: ActorId) -> None:
+        await self._namespaces[actor_id.namespace].ask(actor_id.name, WAKE_UP)

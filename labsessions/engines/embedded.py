@@ -1,0 +1,86 @@
+"""The embedded engine: the core on the durable actors of this process, one SessionManager per user."""
+
+from typing import Any, cast
+
+from actors.actor import DurableActor, Outcome, WakeUp
+from actors.clock import Clock
+from actors.errors import ActorError
+from actors.ids import ActorId
+from actors.runtime import Runtime
+from actors.storage import Alarm, Lane, Write
+from labsessions.core.codec import decode, encode
+from labsessions.core.machine import Decision, decide, is_retry, wake_at
+from labsessions.core.messages import Abandon, Clean, Message, Reply, Wake
+from labsessions.core.model import State
+from labsessions.core.policy import Policy
+from labsessions.engines.narration import narrate
+from labsessions.engines.tables import projected
+from labsessions.ports import Cleaner, EngineError
+
+NAMESPACE = "SessionManager"
+
+
+class SessionManager(DurableActor):
+    """One user's actor: it asks the core what a message means, and hands the runtime what follows from it."""
+
+    def __init__(self, actor_id: ActorId, runtime: Runtime, cleaner: Cleaner, policy: Policy) -> None:
+        super().__init__(actor_id, runtime)
+        self._clock = runtime.clock
+        self._cleaner = cleaner
+        self._policy = policy
+        self._state = State()
+
+    def restore(self, cell: bytes | None) -> None:
+        """See `DurableActor`."""
+        self._state = decode(cell)
+
+    def receive(self, message: Message | WakeUp) -> Outcome:
+        """See `DurableActor`."""
+        woken = isinstance(message, WakeUp)
+        decision = decide(
+            self._state, Wake() if isinstance(message, WakeUp) else message, self._clock.now_ms(), self._policy
+        )
+        # A wake-up writes even if nothing was due: should the stored alarm ever disagree with the state, this mends it.
+        write = self._write(decision) if woken or decision.state is not self._state else None
+        self._state = decision.state
+        clean = next((effect for effect in decision.effects if isinstance(effect, Clean)), None)
+        return Outcome(
+            reply=decision.reply,
+            write=write,
+            committed=lambda: narrate(decision.events),
+            cancel_effect=any(isinstance(effect, Abandon) for effect in decision.effects),
+            start_effect=None if clean is None else lambda: self._cleaner.clean(clean),
+        )
+
+    def _write(self, decision: Decision) -> Write:
+        state = decision.state
+        due_ms = wake_at(state)
+        lane = Lane.RETRY if is_retry(state) else Lane.FIRST
+        return Write(
+            self.actor_id,
+            cell=encode(state),
+            alarm=None if due_ms is None else Alarm(due_ms, lane),
+            rows=projected(self.actor_id.name, state, decision.events),
+        )
+
+
+class EmbeddedEngine:
+    """`ports.Sessions` on a `Runtime`. HTTP reaches a SessionManager only by messages to its mailbox."""
+
+    def __init__(self, runtime: Runtime, cleaner: Cleaner, policy: Policy) -> None:
+        self._clock: Clock = runtime.clock
+        self._namespace = runtime.namespace(
+            NAMESPACE, lambda actor_id: SessionManager(actor_id, runtime, cleaner, policy)
+        )
+
+    async def ask(self, user_id: str, message: Message) -> Reply:
+        """See `ports.Sessions`."""
+        try:
+            reply: Any = await self._namespace.ask(user_id, message)
+        except ActorError as error:
+            raise EngineError(str(error)) from error
+        return cast("Reply", reply)
+
+    def now_ms(self) -> int:
+        """See `ports.Sessions`."""
+        return self._clock.now_ms()

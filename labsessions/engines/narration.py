@@ -1,0 +1,59 @@
+"""Facts become log lines: what a SessionManager says of each event once it is durable (CONTRACT §4)."""
+
+from typing import assert_never
+
+import structlog
+
+from labsessions import log_lines as lines
+from labsessions.core.messages import AttemptFailed, AttemptStarted, Created, Ended, Event, Stuck, Updated
+from labsessions.core.model import Session
+from labsessions.core.projection import iso
+
+log = structlog.get_logger(__name__)
+
+
+def narrate(events: tuple[Event, ...]) -> None:
+    """Log each event. What a client caused by hand is told by the HTTP handler instead."""
+    for event in events:
+        session = event.session
+        ids = {"user": session.lab.user_id, "lab": session.lab.lab_request_id}
+        match event:
+            case Created():
+                log.info(lines.SCHEDULED, **ids, expires_at=iso(session.expires_ms))
+            case Updated(deadline_moved=moved):
+                if moved:
+                    log.info(lines.SCHEDULED, **ids, expires_at=iso(session.expires_ms))
+            case AttemptStarted():
+                _attempt_started(session, ids)
+            case AttemptFailed():
+                _attempt_failed(session, ids)
+            case Stuck():
+                _stuck(session, ids)
+            case Ended(reason=reason):
+                if reason == "expired":
+                    late_ms = event.at_ms - session.expires_ms
+                    log.info(lines.ROW_DELETED, **ids)
+                    log.info(lines.CLEANED, **ids, late_ms=late_ms, vms=len(session.vms))
+            case _:  # pragma: no cover
+                assert_never(event)
+
+
+def _attempt_started(session: Session, ids: dict[str, str]) -> None:
+    if session.cleanup is None or session.cleanup.attempts > 1:
+        return
+    log.info(lines.ALARM, **ids)
+    workers = len(session.vms) - 1
+    if workers:
+        log.info(lines.WORKERS, **ids, count=workers)
+
+
+def _attempt_failed(session: Session, ids: dict[str, str]) -> None:
+    if session.cleanup is not None:
+        attempt = session.cleanup.attempts
+        log.error(lines.FAILED, **ids, attempt=attempt, reason=session.cleanup.last_error)
+        log.info(lines.RETRY, **ids, attempt=attempt + 1, when=iso(session.cleanup.retry_ms))
+
+
+def _stuck(session: Session, ids: dict[str, str]) -> None:
+    if session.cleanup is not None:
+        log.error(lines.STUCK, **ids, attempts=session.cleanup.attempts, since=iso(session.cleanup.started_ms))
