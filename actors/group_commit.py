@@ -24,6 +24,8 @@ class GroupCommit:
         self._store = store
         self._pending: list[_Pending] = []
         self._task: asyncio.Task[None] | None = None
+        self.last_error: str | None = None
+        """Why the last transaction failed; None if it did not."""
 
     async def commit(self, operation: Operation) -> None:
         """Return when `operation` is durable. CommitError if it is not and will not be."""
@@ -50,12 +52,14 @@ class GroupCommit:
         try:
             await self._store.apply([operation for operation, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever the medium raises, the callers must hear of it
+            self.last_error = str(error)
             if len(batch) == 1:
                 _fail(batch[0][1], error)
                 return
             for single in batch:
                 await self._write([single])
         else:
+            self.last_error = None
             for _, done in batch:
                 if not done.done():  # whoever waited may have been cancelled
                     done.set_result(None)

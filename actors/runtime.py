@@ -12,7 +12,7 @@ from actors.effects import Effects
 from actors.group_commit import GroupCommit
 from actors.ids import ActorId
 from actors.namespace import Namespace
-from actors.storage import Alarm, Operation, Store
+from actors.storage import Alarm, Lane, Operation, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,21 @@ class Residency:
 
     idle_seconds: float = 10.0
     max_resident: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the runtime does.
+
+    `write_error`: why the last commit failed, if it did. `undeliverable`: wake-ups that back off, as a cell won't
+    load, for instance. `overdue_ms`: age of the oldest first wake-up that is due and not delivered.
+    `stalled_seconds`: how long the dispatcher has been waiting for the store; infinite if it has ended.
+    """
+
+    write_error: str | None
+    undeliverable: int
+    overdue_ms: int
+    stalled_seconds: float
 
 
 class Runtime:
@@ -89,13 +104,15 @@ class Runtime:
         """See `ActorServices`."""
         self._alarms.armed(alarm)
 
-    async def deferred(self) -> int:
-        """How many wake-ups could not be delivered when last tried: actors whose cell won't load, for instance."""
-        return await self._store.deferred()
-
-    def stalled_seconds(self) -> float:
-        """How long the dispatcher of alarms has been waiting for the store; infinite if it has ended."""
-        return self._alarms.stalled_seconds()
+    async def health(self) -> Health:
+        """How it goes. Raises what the store raises if it cannot be read."""
+        first = await self._store.alarms(Lane.FIRST, 1)
+        return Health(
+            write_error=self._writer.last_error,
+            undeliverable=await self._store.deferred(),
+            overdue_ms=max(0, self.clock.now_ms() - first[0].due_ms) if first else 0,
+            stalled_seconds=self._alarms.stalled_seconds(),
+        )
 
     def _deliver(self, actor_id: ActorId, message: Any) -> None:
         self._namespaces[actor_id.namespace].tell(actor_id.name, message)

@@ -28,7 +28,7 @@ ON CONFLICT (namespace, name) DO UPDATE SET
 _ERASE = "DELETE FROM actor_cells WHERE namespace = ? AND name = ?"
 _DEFER = """
 UPDATE actor_cells SET due_ms = ?, deferrals = deferrals + 1, delivery_error = ?
-WHERE namespace = ? AND name = ? AND due_ms = ?
+WHERE namespace = ? AND name = ? AND due_ms = ? AND lane = ? AND deferrals = ?
 """
 _LOAD = "SELECT cell FROM actor_cells WHERE namespace = ? AND name = ?"
 _ALARMS = """
@@ -97,8 +97,10 @@ async def open_store(path: Path, schemas: tuple[Schema, ...] = ()) -> SqliteStor
         connections.append(writer)
         reader = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
         connections.append(reader)
-        # Has an effect only on a new file: freed pages can be given back without rewriting everything.
-        await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        # Has an effect only on a new file: freed pages can be given back without rewriting everything. An existing
+        # one would be written to nevertheless, before it is known whether we may.
+        if await writer.execute_fetchall("SELECT 1 FROM pragma_page_count WHERE page_count = 0"):
+            await writer.execute("PRAGMA auto_vacuum = INCREMENTAL")
         await writer.execute("PRAGMA journal_mode = WAL")
         await writer.execute("PRAGMA synchronous = FULL")
         await upgrade(writer, (runtime_schema(), *schemas), str(path))
@@ -125,8 +127,8 @@ def _plan(operations: Sequence[Operation]) -> dict[str, list[Sequence[Column]]]:
     plan: dict[str, list[Sequence[Column]]] = defaultdict(list)
     for operation in operations:
         match operation:
-            case Deferral(alarm=alarm):
-                plan[_DEFER].append((operation.until_ms, operation.error, *alarm.actor_id, alarm.due_ms))
+            case Deferral(alarm=(actor_id, due_ms, lane, deferrals)):
+                plan[_DEFER].append((operation.until_ms, operation.error, *actor_id, due_ms, int(lane), deferrals))
             case Write(actor_id=actor_id, cell=None):
                 plan[_ERASE].append(actor_id)
             case Write(actor_id=actor_id, cell=cell, alarm=alarm):

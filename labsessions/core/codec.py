@@ -44,5 +44,6 @@ def decode(stored: bytes | None) -> State:
         if version != VERSION:
             raise UnreadableStateError(f"the state has version {version}, this release reads version {VERSION}")
         return _decoder.decode(stored).state
-    except msgspec.DecodeError as error:  # ValidationError is one of its kind
+    # msgspec raises its own errors for wrong JSON and wrong types, Python's for bad UTF-8 and for nesting too deep.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableStateError(f"the stored state cannot be read: {error}") from error

@@ -67,11 +67,11 @@ class SessionManager(DurableActor):
 class EmbeddedEngine:
     """`ports.Sessions` on a `Runtime`. HTTP reaches a SessionManager only by messages to its mailbox."""
 
-    def __init__(self, runtime: Runtime, cleaner: Cleaner, policy: Policy) -> None:
+    def __init__(
+        self, runtime: Runtime, cleaner: Cleaner, policy: Policy, manager: type[SessionManager] = SessionManager
+    ) -> None:
         self._clock: Clock = runtime.clock
-        self._namespace = runtime.namespace(
-            NAMESPACE, lambda actor_id: SessionManager(actor_id, runtime, cleaner, policy)
-        )
+        self._namespace = runtime.namespace(NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy))
 
     async def ask(self, user_id: str, message: Message) -> Reply:
         """See `ports.Sessions`."""

@@ -1,0 +1,106 @@
+"""A cleanup attempt at the lab backend: the order of its calls, their shares of the time, its log lines, its outcome.
+
+It decides nothing about sessions and keeps nothing; what a failed attempt leads to is the core's business.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from labsessions import log_lines
+from labsessions.backend.client import BackendClient, BackendSettings, open_client
+from labsessions.backend.reasons import one_line, shorten
+from labsessions.core.messages import AttemptEnded, Clean
+
+ERROR_CHARS: Final = 500  # of an attempt's error: it is stored with the session and shown in a table
+NO_TIME: Final = "no time left in this attempt"
+
+log: Final = structlog.get_logger()
+
+
+class BackendCleaner:
+    """The port `Cleaner` on a backend client. `last_error` is that of the attempt that ended last, for health."""
+
+    def __init__(self, client: BackendClient) -> None:
+        self._client = client
+        self.last_error: str | None = None
+
+    async def clean(self, effect: Clean) -> AttemptEnded:
+        """Make the calls of CONTRACT §2 within the effect's limit; never raises but on cancellation.
+
+        One call after the other. Each gets an equal share of the time that is left, so the last one ends within
+        the limit, and a call that hangs cannot use up the time of those behind it.
+        """
+        if (missing := self._client.missing) is not None:
+            return self._ended(effect, confirmed=[], error=missing)
+        log.info(log_lines.CALLING, user=effect.user_id, lab=effect.master, attempt=effect.attempt, vms=len(effect.vms))
+        clock = asyncio.get_running_loop().time
+        time = Shares(calls=1 + len(effect.vms), seconds=effect.limit_ms / 1000, clock=clock)
+        await self._delete_services(effect, time.next())
+        confirmed: list[str] = []
+        failed: dict[str, str] = {}
+        for vm in effect.vms:
+            reason = await self._delete_vm(effect, vm, time.next())
+            if reason is None:
+                confirmed.append(vm)
+            else:
+                failed[vm] = reason
+        return self._ended(effect, confirmed, error=_summary(effect, failed) if failed else None)
+
+    async def _delete_services(self, effect: Clean, seconds: float) -> None:
+        """Step 1, best effort: whatever comes of it, the cleanup goes on."""
+        reason = await self._client.delete_services(effect.master, seconds) if seconds > 0 else NO_TIME
+        if reason is None:
+            log.info(log_lines.SERVICES_DELETED, user=effect.user_id, lab=effect.master)
+        else:
+            log.warning(log_lines.SERVICES_FAILED, user=effect.user_id, lab=effect.master, reason=reason)
+
+    async def _delete_vm(self, effect: Clean, vm: str, seconds: float) -> str | None:
+        """Step 2 for one VM: None if it is confirmed, else the reason."""
+        reason = await self._client.delete_vm(vm, effect.user_id, seconds) if seconds > 0 else NO_TIME
+        fields = {"user": effect.user_id, "lab": vm, "role": _role(effect, vm)}
+        if reason is None:
+            log.info(log_lines.VM_DELETED, **fields)
+        else:
+            log.error(log_lines.VM_FAILED, **fields, reason=reason)
+        return reason
+
+    def _ended(self, effect: Clean, confirmed: list[str], error: str | None) -> AttemptEnded:
+        self.last_error = error
+        return AttemptEnded(effect.generation, effect.attempt, tuple(confirmed), error)
+
+
+class Shares:
+    """Divides the time of an attempt among its calls: what one leaves over goes to those behind it."""
+
+    def __init__(self, *, calls: int, seconds: float, clock: Callable[[], float]) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._deadline = clock() + seconds
+
+    def next(self) -> float:
+        """Seconds for the next call; not above 0 if the time is over. At most `calls` times."""
+        share = (self._deadline - self._clock()) / self._calls
+        self._calls -= 1
+        return share
+
+
+@asynccontextmanager
+async def open_cleaner(settings: BackendSettings, rng: random.Random | None = None) -> AsyncIterator[BackendCleaner]:
+    """A cleaner with its own client and connections, for as long as the block lasts."""
+    async with open_client(settings, rng) as client:
+        yield BackendCleaner(client)
+
+
+def _role(effect: Clean, vm: str) -> str:
+    return "master" if vm == effect.master else "worker"
+
+
+def _summary(effect: Clean, failed: Mapping[str, str]) -> str:
+    """Which VMs are still there and why, in one bounded line."""
+    named = "; ".join(f"{vm} ({_role(effect, vm)}): {reason}" for vm, reason in failed.items())
+    return shorten(one_line(f"{len(failed)} of {len(effect.vms)} VMs not deleted: {named}"), ERROR_CHARS)

@@ -1,0 +1,118 @@
+"""One call to the lab backend at a time: sends it, tries it again quickly, and says whether it was confirmed.
+
+The status line is the answer: no body decides anything, so a 2xx whose body is no JSON, is huge, breaks off or
+never comes is a confirmation all the same. (Only what isn't HTTP at all has no status line.) The module knows
+nothing of attempts, their order and their log lines.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp_retry import RetryClient
+
+from labsessions.backend import reasons
+from labsessions.backend.answers import read_bounded
+from labsessions.backend.retry import DRAIN_SECONDS, QuickRetry
+
+SUCCESS: Final = range(200, 300)
+
+# aiohttp-retry logs the repr of exceptions, and some of those repeat what the backend sent. A logger outside of the
+# tree stays silent however logging is configured.
+SILENT: Final = logging.Logger("aiohttp_retry", level=logging.CRITICAL + 1)  # noqa: LOG001 - see above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSettings:
+    """What a client needs to know. `url` may have a path and a slash at its end; empty means not set.
+
+    `quick_retries` are further tries of one call after the first; `max_response_bytes` is the most that is read of
+    an answer; `max_connections` bounds the connections that are open at the same time.
+    """
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    call_timeout_seconds: float = 15.0
+    gone_statuses: tuple[int, ...] = (410,)
+    quick_retries: int = 2
+    max_response_bytes: int = 65_536
+    max_connections: int = 100
+
+
+class BackendClient:
+    """The two calls of CONTRACT §2. Each returns None if it was confirmed, else the reason why not.
+
+    Neither raises but on cancellation, and neither takes longer than `seconds` or the call timeout.
+    """
+
+    def __init__(self, settings: BackendSettings, session: ClientSession, rng: random.Random) -> None:
+        self._settings = settings
+        self._session = session
+        self._http = RetryClient(session, logger=SILENT)
+        self._rng = rng
+        self._base = (settings.url or "").rstrip("/")
+
+    @property
+    def missing(self) -> str | None:
+        """What has to be set before a call makes sense, or None."""
+        for name, value in (("BACKEND_API_URL", self._settings.url), ("BACKEND_API_TOKEN", self._settings.token)):
+            if not value:
+                return f"{name} is not set"
+        return None
+
+    async def delete_services(self, master: str, seconds: float) -> str | None:
+        """Step 1: remove the services that the lab exposes."""
+        return await self._call("DELETE", "/api/v1/expose/", {"lab_request_id": master}, seconds)
+
+    async def delete_vm(self, vm: str, user_id: str, seconds: float) -> str | None:
+        """Step 2: delete one VM."""
+        return await self._call("POST", "/api/v1/labs/delete", {"lab_request_id": vm, "user_id": user_id}, seconds)
+
+    async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
+        limit = min(seconds, self._settings.call_timeout_seconds)
+        retry = QuickRetry(
+            retries=self._settings.quick_retries,
+            deadline=asyncio.get_running_loop().time() + limit,
+            max_bytes=self._settings.max_response_bytes,
+            rng=self._rng,
+        )
+        try:
+            async with asyncio.timeout(limit):
+                response = await self._http.request(
+                    method, self._base + path, retry_options=retry, json=body, allow_redirects=False
+                )
+        except TimeoutError:
+            return reasons.timed_out(limit)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this call's failure and not the cleaner's
+            return reasons.of_exception(error)
+        return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
+
+    async def _verdict(self, response: ClientResponse, seconds: float) -> str | None:
+        """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
+        body = await read_bounded(response, self._settings.max_response_bytes, seconds)
+        if response.status in SUCCESS or response.status in self._settings.gone_statuses:
+            return None
+        return reasons.of_answer(response, body, secret=self._settings.token or "")
+
+
+@asynccontextmanager
+async def open_client(settings: BackendSettings, rng: random.Random | None = None) -> AsyncIterator[BackendClient]:
+    """A client with its pool of connections, for as long as the block lasts. `rng` draws the jitter of retries."""
+    session = ClientSession(
+        connector=TCPConnector(limit=settings.max_connections),
+        headers={
+            "Authorization": f"Bearer {settings.token}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # answers are short, and a compressed one could unpack to anything
+        },
+        auto_decompress=False,
+        cookie_jar=DummyCookieJar(),
+        timeout=ClientTimeout(total=None, sock_connect=None),  # each call has its own
+    )
+    async with session:
+        yield BackendClient(settings, session, rng or random.Random())  # noqa: S311 - jitter is no secret

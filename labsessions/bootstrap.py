@@ -1,0 +1,124 @@
+"""The composition root: the only file that knows every concrete class. `serve` is the life of the process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from actors.admission import Limits
+from actors.clock import Clock, SystemClock
+from actors.directory import DataDirectory
+from actors.runtime import Residency, Runtime
+from actors.sqlite import SqliteStore, open_store
+from labsessions import __version__
+from labsessions.backend import BackendSettings, open_cleaner
+from labsessions.engines.embedded import EmbeddedEngine
+from labsessions.engines.tables import schema
+from labsessions.http.app import make_app
+from labsessions.http.options import ApiOptions
+from labsessions.process import address_of, stop_signal, write_ready_file
+from labsessions.readiness import ServiceReadiness
+from labsessions.repository import Repository
+from labsessions.settings import Secrets, Settings
+
+DATABASE = "labsessions.db"
+# Of the time that a stop may take, this much is for answers under way; the rest is for cleanup attempts. The
+# store is closed in what is left over.
+HTTP_SHARE = 0.2
+EFFECTS_SHARE = 0.6
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then stop: finish or release what is in flight, clean up nothing.
+
+    Raises actors.errors.StoreError if the data directory cannot be used, OSError if the address cannot.
+    """
+    with stop_signal() as stop:
+        async with service(settings):
+            await stop.wait()
+            log.info("stopping")
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterator[str]:
+    """The whole service as long as the block lasts; yields the address at which it accepts requests."""
+    async with AsyncExitStack() as stack:
+        directory = DataDirectory(settings.data_dir)
+        directory.claim()
+        stack.callback(directory.release)
+        store = await open_store(settings.data_dir / DATABASE, (schema(),))
+        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
+        runtime = _runtime(settings, store, clock or SystemClock())
+        stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
+        engine = EmbeddedEngine(runtime, cleaner, settings.policy())
+        missing = _not_configured(settings.secrets)
+        readiness = ServiceReadiness(runtime.health, Repository(store.query).stuck, missing)
+        runner = web.AppRunner(
+            make_app(engine, readiness, _api(settings, missing)),
+            access_log=None,  # the handlers write their own lines (CONTRACT §4)
+            shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        address = address_of(settings.host, runner.addresses[0][1])
+        log.info("labsessions is listening", address=address, version=__version__, data_dir=str(settings.data_dir))
+        for name in missing:
+            log.warning("not configured: sessions are accepted, their cleanup is retried until it is set", setting=name)
+        runtime.start()
+        if settings.ready_file is not None:
+            await asyncio.to_thread(write_ready_file, settings.ready_file, address)
+        yield address
+
+
+def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
+    cleanup = settings.cleanup
+    return Runtime(
+        store,
+        clock,
+        limits=Limits(
+            slots=cleanup.concurrency,
+            slow_after_seconds=cleanup.slow_after_seconds,
+            slow_slots=cleanup.slow_concurrency,
+            rate_per_second=cleanup.rate_per_second,
+        ),
+        residency=Residency(
+            idle_seconds=settings.actors.idle_seconds,
+            max_resident=settings.actors.max_resident,
+        ),
+    )
+
+
+def _backend(settings: Settings) -> BackendSettings:
+    secrets, backend, cleanup = settings.secrets, settings.backend, settings.cleanup
+    return BackendSettings(
+        url=secrets.backend_api_url,
+        token=None if secrets.backend_api_token is None else secrets.backend_api_token.get_secret_value(),
+        call_timeout_seconds=backend.call_timeout_seconds,
+        gone_statuses=cleanup.gone_statuses,
+        quick_retries=backend.quick_retries,
+        max_response_bytes=backend.max_response_bytes,
+        # An attempt makes one call at a time, so nothing ever queues for a connection.
+        max_connections=cleanup.concurrency + cleanup.slow_concurrency,
+    )
+
+
+def _api(settings: Settings, missing: tuple[str, ...]) -> ApiOptions:
+    return ApiOptions(
+        version=__version__,
+        tokens=tuple(token.get_secret_value() for token in settings.secrets.api_tokens),
+        cors_origins=settings.api.cors_origins,
+        max_body_bytes=settings.api.max_body_bytes,
+        max_duration_minutes=settings.api.max_duration_minutes,
+        not_configured=missing,
+    )
+
+
+def _not_configured(secrets: Secrets) -> tuple[str, ...]:
+    wanted = {"BACKEND_API_URL": secrets.backend_api_url, "BACKEND_API_TOKEN": secrets.backend_api_token}
+    return tuple(name for name, value in wanted.items() if value is None)

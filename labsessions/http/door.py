@@ -1,0 +1,111 @@
+"""What every request passes, in this order: request id, CORS, token, route; and how every failure leaves.
+
+One middleware, because it is on the way of each request. It knows no route but those that need no token.
+"""
+
+import hmac
+import re
+import uuid
+from typing import Any, Final
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from labsessions import log_lines
+from labsessions.http.errors import INTERNAL, ROUTE_NOT_FOUND, UNAUTHORIZED, RefusedError, method_not_allowed
+from labsessions.http.options import ApiOptions
+from labsessions.http.wire import failure
+
+REQUEST_ID: Final = "X-Request-ID"
+
+_request_id_pattern: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # safe in a header, a log line and a file name
+_EXPOSED: Final = f"{REQUEST_ID}, Date"  # `Date` lets a browser correct its clock for the countdown
+_PREFLIGHT: Final = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, DELETE, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type, Authorization",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
+}
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Door:
+    """The middleware `handle`, with the tokens and origins of the options."""
+
+    def __init__(self, options: ApiOptions) -> None:
+        self._tokens = tuple(token.encode() for token in options.tokens)
+        self._origins = frozenset(options.cors_origins)
+        self._any_origin = "*" in self._origins
+
+    @web.middleware
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer the request; raises nothing but on cancellation."""
+        request_id = _request_id(request)
+        # Each request runs in a task of its own (aiohttp), so the binding ends with it.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        answer: web.StreamResponse
+        try:
+            if request.method == hdrs.METH_OPTIONS:
+                answer = web.Response(status=204, headers=_PREFLIGHT)
+            else:
+                self._check_token(request)
+                _check_route(request)
+                answer = await handler(request)
+        except RefusedError as refused:
+            _log.warning(log_lines.REFUSED, **_refusal_fields(request, refused))
+            answer = failure(refused.problem, request_id)
+        except Exception:  # noqa: BLE001 - the last resort: whatever it is, the client gets JSON and no internals
+            _log.error(log_lines.UNHANDLED, method=request.method, path=request.rel_url.raw_path, exc_info=True)
+            answer = failure(INTERNAL, request_id)
+        answer.headers[REQUEST_ID] = request_id
+        self._allow_origin(request, answer)
+        return answer
+
+    def _check_token(self, request: web.Request) -> None:
+        """RefusedError 401 unless the request needs no token or brings one of ours."""
+        if not self._tokens or request.path == "/" or request.path.startswith("/health"):
+            return
+        scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        token = given.strip().encode(errors="surrogateescape")
+        # Every token is compared, each in constant time: the time taken tells nothing about any of them.
+        matches = [hmac.compare_digest(token, known) for known in self._tokens]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise RefusedError(UNAUTHORIZED)
+
+    def _allow_origin(self, request: web.Request, answer: web.StreamResponse) -> None:
+        headers = answer.headers
+        headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED
+        if self._any_origin:
+            headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+            return
+        headers[hdrs.VARY] = "Origin"  # also without one: a cache must not hand this answer to another origin
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin in self._origins:
+            headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _request_id_pattern.fullmatch(given) else uuid.uuid4().hex
+
+
+def _check_route(request: web.Request) -> None:
+    """RefusedError 404 or 405 in the envelope, before aiohttp answers it in plain text."""
+    match request.match_info.http_exception:
+        case None:
+            return
+        case web.HTTPMethodNotAllowed(allowed_methods=allowed):
+            raise RefusedError(method_not_allowed(allowed))
+        case _:
+            raise RefusedError(ROUTE_NOT_FOUND)
+
+
+def _refusal_fields(request: web.Request, refused: RefusedError) -> dict[str, Any]:
+    fields = {
+        "status": refused.problem.status,
+        "reason": refused.problem.text,
+        "method": request.method,
+        "path": request.rel_url.raw_path,
+    }
+    return fields if refused.user is None else {**fields, "user": refused.user}

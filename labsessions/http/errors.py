@@ -1,0 +1,57 @@
+"""How a request is refused: status, stable code and words of every failure. Nothing here decides that it is.
+
+The texts are the contract's (CONTRACT §1); the codes are for programs and never change.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from labsessions.core.messages import Refusal
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Problem(NamedTuple):
+    """One way to fail, as the client sees it; `headers` belong to the answer."""
+
+    status: int
+    code: str
+    text: str
+    headers: Mapping[str, str] = _NO_HEADERS
+
+
+class RefusedError(Exception):
+    """A request is answered with `problem`, a 4xx; `user` is for the log line, where it is known."""
+
+    def __init__(self, problem: Problem, *, user: str | None = None) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
+        self.user = user
+
+
+UNAUTHORIZED: Final = Problem(
+    401, "unauthorized", "Invalid or missing authentication token", {"WWW-Authenticate": "Bearer"}
+)
+ROUTE_NOT_FOUND: Final = Problem(404, "route_not_found", "Route not found")
+BODY_TOO_LARGE: Final = Problem(413, "body_too_large", "Request body too large")
+BODY_UNREADABLE: Final = Problem(400, "body_unreadable", "Request body could not be read")
+INVALID_JSON: Final = Problem(400, "invalid_json", "Invalid JSON in request body")
+EMPTY_BODY: Final = Problem(400, "empty_body", "Request body cannot be empty")
+NOTHING_TO_UPDATE: Final = Problem(400, "no_valid_fields", "No valid fields to update")
+INTERNAL: Final = Problem(500, "internal_error", "Internal server error")
+
+OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
+    Refusal.NOT_FOUND: Problem(404, "session_not_found", "No active lab session found for this user"),
+    Refusal.EXISTS: Problem(
+        409,
+        "session_exists",
+        "User already has an active lab session. Only one active lab per user is allowed.",
+    ),
+    Refusal.BEING_CLEANED: Problem(409, "session_being_cleaned", "Lab session is being cleaned up"),
+}
+
+
+def method_not_allowed(allowed: set[str]) -> Problem:
+    """405 for a known path; `Allow` names the route's methods and OPTIONS, which every route answers."""
+    return Problem(405, "method_not_allowed", "Method not allowed", {"Allow": ", ".join(sorted(allowed | {"OPTIONS"}))})

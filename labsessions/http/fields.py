@@ -1,0 +1,186 @@
+"""The field table of CONTRACT §1 as checks, and from a checked body the core's `Lab` or `LabChanges`.
+
+A check yields one sentence per fault, naming the field. Null means absent; unknown members are ignored.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any, Final
+
+import msgspec
+
+from labsessions.core.model import Lab, LabChanges
+from labsessions.http.errors import EMPTY_BODY, NOTHING_TO_UPDATE, Problem, RefusedError
+from labsessions.http.wire import kind
+
+MAX_USER_ID = 512  # characters: it is a key and a part of a URL; an e-mail address has at most 254
+MAX_DEPTH = 32  # levels of an object that is kept as sent; near 1000 the stored state could not be read back
+MAX_FAULTS = 5  # in one answer: a list of wrong items must not make an answer larger than the request
+_INT64 = 1 << 63  # SQLite's integers have 64 bits and a sign
+_MAX_PORT = 65_535
+
+_Check = Callable[[str, Any], Iterator[str]]
+
+
+def is_user_id(value: str) -> bool:
+    """Whether this can be the id of a user: 1 to 512 printable characters."""
+    return 0 < len(value) <= MAX_USER_ID and value.isprintable()
+
+
+def _fault(path: str, expected: str, got: str) -> str:
+    return f"Field '{path}' must be {expected}, got {got}"
+
+
+def _text(path: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield _fault(path, "a string", kind(value))
+
+
+def _filled(path: str, value: Any) -> Iterator[str]:
+    if not isinstance(value, str) or not value:
+        yield _fault(path, "a non-empty string", kind(value))
+
+
+def _user_id(path: str, value: Any) -> Iterator[str]:
+    expected = f"a string of 1 to {MAX_USER_ID} printable characters"
+    if not isinstance(value, str) or not value:
+        yield _fault(path, expected, kind(value))
+    elif len(value) > MAX_USER_ID:
+        yield _fault(path, expected, f"{len(value)} characters")
+    elif not value.isprintable():
+        yield _fault(path, expected, "one that is not printable")
+
+
+def _timestamp(path: str, value: Any) -> Iterator[str]:
+    try:
+        readable = isinstance(value, str) and datetime.fromisoformat(value) is not None
+    except ValueError:
+        readable = False
+    if not readable:
+        got = "another string" if isinstance(value, str) and value else kind(value)
+        yield _fault(path, "an ISO 8601 timestamp", got)
+
+
+def _minutes(limit: float) -> _Check:
+    def check(path: str, value: Any) -> Iterator[str]:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            yield _fault(path, "a number of minutes greater than 0", kind(value))
+        elif value > limit:
+            yield _fault(path, f"at most {limit} minutes", kind(value))
+
+    return check
+
+
+def _integer(low: int, high: int) -> _Check:
+    """Integers as JavaScript writes them: `1.0` is refused, as the stored state's decoder would refuse it."""
+
+    def check(path: str, value: Any) -> Iterator[str]:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            yield _fault(path, f"an integer from {low} to {high}", kind(value))
+
+    return check
+
+
+def _object(members: Mapping[str, _Check]) -> _Check:
+    """An object with these members; others are kept as they are, so their depth must be bounded."""
+
+    def check(path: str, value: Any) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield _fault(path, "an object", kind(value))
+            return
+        for name, member in members.items():
+            if name in value:
+                yield from member(f"{path}.{name}", value[name])
+            else:
+                yield f"Field '{path}.{name}' is missing"
+        if _deeper_than(MAX_DEPTH, value):
+            yield _fault(path, f"at most {MAX_DEPTH} levels deep", "more")
+
+    return check
+
+
+def _array_of(check_item: _Check) -> _Check:
+    def check(path: str, value: Any) -> Iterator[str]:
+        if not isinstance(value, list):
+            yield _fault(path, "an array", kind(value))
+            return
+        for index, item in enumerate(value):
+            yield from check_item(f"{path}[{index}]", item)
+
+    return check
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    if isinstance(value, dict):
+        children: Any = value.values()
+    elif isinstance(value, list):
+        children = value
+    else:
+        return False
+    return levels == 0 or any(_deeper_than(levels - 1, child) for child in children)
+
+
+_VM: Final = {"name": _text, "network_id": _text, "netbird_ip": _text}
+_WORKER: Final = {"name": _text, "worker_lab_request_id": _filled, "network_id": _text, "netbird_ip": _text}
+_LOAD_BALANCER: Final = {"id": _text, "domain": _text, "port": _integer(0, _MAX_PORT)}
+
+
+class SessionFields:
+    """The table, with the operator's upper limit of `duration` in minutes."""
+
+    def __init__(self, max_duration_minutes: float) -> None:
+        # The order is the contract's: it is the order of the names in "Missing required fields".
+        self._required: Mapping[str, _Check] = {
+            "labId": _text,
+            "labTitle": _text,
+            "labGroupID": _text,
+            "moduleID": _text,
+            "duration": _minutes(max_duration_minutes),
+            "activatedAt": _timestamp,
+            "counterID": _text,
+            "configId": _text,
+            "workerConfigId": _text,
+            "lab_request_id": _filled,
+            "user_id": _user_id,
+            "terminal_url": _text,
+            "validation": _integer(-_INT64, _INT64 - 1),
+            "vm": _object(_VM),
+        }
+        optional: Mapping[str, _Check] = {
+            "id": _filled,
+            "vscode_domain": _text,
+            "puku_domain": _text,
+            "worker_nodes": _array_of(_object(_WORKER)),
+            "loadBalancers": _array_of(_object(_LOAD_BALANCER)),
+        }
+        self._all = {**self._required, **optional}
+        updatable = (member.encode_name for member in msgspec.structs.fields(LabChanges))
+        self._updatable = {name: self._all[name] for name in updatable}
+
+    def lab(self, body: Mapping[str, Any], new_id: str) -> Lab:
+        """The lab that a POST describes; `new_id` is its id if it brings none. RefusedError 400."""
+        missing = [name for name in self._required if body.get(name) is None]
+        if missing:
+            text = f"Missing required fields: {', '.join(missing)}"
+            raise RefusedError(Problem(400, "missing_fields", text))
+        given = _checked(body, self._all)
+        return msgspec.convert({"id": new_id, **given}, Lab)
+
+    def changes(self, body: Mapping[str, Any]) -> LabChanges:
+        """The changes that a PUT asks for. RefusedError 400."""
+        if not body:
+            raise RefusedError(EMPTY_BODY)
+        given = _checked(body, self._updatable)
+        if not given:
+            raise RefusedError(NOTHING_TO_UPDATE)
+        return msgspec.convert(given, LabChanges)
+
+
+def _checked(body: Mapping[str, Any], checks: Mapping[str, _Check]) -> dict[str, Any]:
+    """The known members of `body` that are not null; RefusedError 400 with their first faults."""
+    given = {name: value for name in checks if (value := body.get(name)) is not None}
+    faults = chain.from_iterable(checks[name](name, value) for name, value in given.items())
+    if text := "; ".join(islice(faults, MAX_FAULTS)):
+        raise RefusedError(Problem(400, "invalid_field", text))
+    return given

@@ -1,0 +1,91 @@
+"""The four routes of a lab session: words to the engine, replies into answers. Nothing is decided here."""
+
+import uuid
+from typing import assert_never
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from aiohttp import web
+
+from labsessions import log_lines
+from labsessions.core.messages import Create, Current, Delete, Done, Message, Refusal, Show, Update
+from labsessions.core.model import Session
+from labsessions.core.projection import public
+from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
+from labsessions.http.fields import SessionFields, is_user_id
+from labsessions.http.wire import parse_object, read_body, success
+from labsessions.ports import EngineError, Sessions
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class SessionRoutes:
+    """Handlers of `/api/v1/labs/sessions`. They raise RefusedError for a 4xx and EngineError for a 500."""
+
+    def __init__(self, sessions: Sessions, fields: SessionFields) -> None:
+        self._sessions = sessions
+        self._fields = fields
+
+    async def create(self, request: web.Request) -> web.Response:
+        """POST: start the user's session; 409 if there is one."""
+        body = parse_object(await read_body(request))
+        lab = self._fields.lab(body, new_id=str(uuid.uuid4()))
+        session = await self._ask(lab.user_id, Create(generation=str(uuid.uuid4()), lab=lab))
+        _log.info(log_lines.CREATED, **_names(session))
+        return success(self._seen_now(session), "Lab session created successfully", status=201)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """GET: the user's session; 404 if there is none."""
+        session = await self._ask(_user_id(request), Show())
+        return success(self._seen_now(session), "Lab session retrieved successfully")
+
+    async def update(self, request: web.Request) -> web.Response:
+        """PUT: change members; what is wrong with the body is said before what is wrong with the session."""
+        raw = await read_body(request)
+        if not raw:
+            raise RefusedError(EMPTY_BODY)
+        changes = self._fields.changes(parse_object(raw))
+        session = await self._ask(_user_id(request), Update(changes))
+        _log.info(log_lines.UPDATED, **_names(session))
+        return success(self._seen_now(session), "Lab session updated successfully")
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
+        session = await self._ask(_user_id(request), Delete())
+        _log.info(log_lines.CANCELLED, **_names(session))
+        _log.info(log_lines.DELETED, **_names(session))
+        data = {"user_id": session.lab.user_id, "deleted": True}
+        return success(data, "Lab session deleted successfully")
+
+    async def _ask(self, user_id: str | None, message: Message) -> Session:
+        """The session that the reply shows; RefusedError if the reply is a refusal or the id can be nobody's."""
+        reply = Refusal.NOT_FOUND if user_id is None else await self._sessions.ask(user_id, message)
+        match reply:
+            case Current(session=session):
+                return session
+            case Refusal():
+                raise RefusedError(OF_REFUSAL[reply], user=user_id)
+            case Done():
+                raise EngineError(f"the engine answered Done to {type(message).__name__}")
+            case _:  # pragma: no cover
+                assert_never(reply)
+
+    def _seen_now(self, session: Session) -> dict[str, object]:
+        return public(session, self._sessions.now_ms())
+
+
+def _user_id(request: web.Request) -> str | None:
+    """The last segment of the path, percent-decoded; None if it is no valid id, so that nobody has it.
+
+    Decoded here, because the router leaves invalid UTF-8 as it was: `%FF` would be the user named "%FF".
+    """
+    segment = request.rel_url.raw_path.rpartition("/")[2]
+    try:
+        user_id = unquote_to_bytes(segment).decode()
+    except UnicodeError:
+        return None
+    return user_id if is_user_id(user_id) else None
+
+
+def _names(session: Session) -> dict[str, str]:
+    return {"user": session.lab.user_id, "lab": session.lab.lab_request_id}

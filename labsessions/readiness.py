@@ -1,0 +1,55 @@
+"""What `/health/ready` and `/` say: is the store writable, are wake-ups delivered, what is not configured.
+
+A lab backend in trouble does not make the service unready: that would take the API away just when people look.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from actors.runtime import Health
+
+# The dispatcher waits for the store no longer than a busy database may take (5 s) in good health.
+STALLED_SECONDS = 10.0
+
+
+class ServiceReadiness:
+    """`ports.Readiness` of the embedded engine."""
+
+    def __init__(
+        self,
+        health: Callable[[], Awaitable[Health]],
+        stuck: Callable[[], Awaitable[int]],
+        not_configured: tuple[str, ...],
+    ) -> None:
+        self._health = health
+        self._stuck = stuck
+        self._not_configured = not_configured
+
+    async def check(self) -> dict[str, Any]:
+        """See `ports.Readiness`."""
+        problems = [f"{name} is not set: cleanups are retried until it is" for name in self._not_configured]
+        try:
+            health = await self._health()
+            stuck = await self._stuck()
+        except Exception as error:  # noqa: BLE001 - whatever keeps the store from answering is the finding
+            problems.append(f"the store cannot be read: {error}")
+            return {"ready": False, "problems": problems, "not_configured": list(self._not_configured)}
+        ready = True
+        if health.write_error is not None:
+            ready = False
+            problems.append(f"the last write to the store failed: {health.write_error}")
+        if health.stalled_seconds > STALLED_SECONDS:
+            ready = False
+            problems.append("the dispatcher of wake-ups stands still")
+        if health.undeliverable:
+            problems.append(f"{health.undeliverable} wake-ups cannot be delivered; see delivery_error in actor_cells")
+        if stuck:
+            problems.append(f"{stuck} sessions are stuck in cleanup; see last_error in labs_sessions")
+        return {
+            "ready": ready,
+            "problems": problems,
+            "not_configured": list(self._not_configured),
+            "stuck": stuck,
+            "undeliverable": health.undeliverable,
+            "overdue_seconds": health.overdue_ms / 1000,
+        }

@@ -1,0 +1,62 @@
+"""The kinds of values that settings have, where pydantic's own are too generous or too curt.
+
+They take what a TOML file, an environment variable or a flag can say, and must not depend on any setting.
+"""
+
+import json
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+# A browser's origin: no path and no trailing slash; or `*` for any.
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s?#@*]+")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # Python would take `true` for 1
+        raise PydanticCustomError("number", "input should be a number, not a boolean")
+    return value
+
+
+def _items(value: object) -> object:
+    """A list written as one string, as the environment has it: a JSON array, or separated by commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise PydanticCustomError("items", "input should be a JSON array or separated by commas") from None
+    return [item for part in value.split(",") if (item := part.strip())]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _origin(value: str) -> str:
+    if ORIGIN.fullmatch(value) is None:
+        raise PydanticCustomError("origin", 'input should be "*" or an origin like "https://labs.example"')
+    return value
+
+
+def _host(value: str) -> str:
+    if re.search(r"\s", value):
+        raise PydanticCustomError("host", "input should be a host name or an IP address")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(_number)]
+Float = Annotated[float, BeforeValidator(_number)]
+Host = Annotated[str, AfterValidator(_host)]
+Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
+Format = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Origins = Annotated[tuple[Origin, ...], BeforeValidator(_items)]
+
+# Only refusals can mean "it is gone": a 2xx confirms anyway, and 1xx and 3xx say nothing of the VM.
+GoneStatus = Annotated[int, BeforeValidator(_number), Field(ge=400, le=599)]
+GoneStatuses = Annotated[tuple[GoneStatus, ...], BeforeValidator(_items)]

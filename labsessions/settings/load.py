@@ -1,0 +1,69 @@
+"""Puts the layers together: flag, environment, config file, default; and reports all that is wrong at once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from labsessions.settings import secrets, sources
+from labsessions.settings.model import Settings
+from labsessions.settings.sources import Layer, SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+# Where pydantic's own words show a Python class.
+MESSAGES = {"path_type": "input should be a path"}
+LONGEST_VALUE = 80  # of a wrong value in a message: enough to recognise it
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None = None) -> Settings:
+    """The settings of this run: the first of flag, environment, config file and default that says something.
+
+    `flags` are top-level settings by name (`data_dir`, not `data-dir`), None where a flag was not given.
+    `environ` is all that is read of the environment. Without `config_file` LABSESSIONS_CONFIG names it.
+
+    Raises SettingsError, which names every fault and no secret.
+    """
+    if config_file is None and (named := environ.get(sources.CONFIG)):
+        config_file = Path(named)
+    layers = (
+        sources.flags_layer(flags),
+        sources.environment_layer(environ),
+        sources.file_layer(config_file),
+        sources.secrets_layer(environ),
+    )
+    faults = [fault for layer in layers for fault in layer.faults]
+    # pydantic-settings' own seam: it merges these layers and reads nothing else. (By `**`: mypy sees fields only.)
+    sources_only: dict[str, Any] = {"_build_sources": (layers, {})}
+    try:
+        settings = Settings(**sources_only)
+    except ValidationError as error:
+        faults.extend(_fault(details, layers) for details in error.errors(include_url=False, include_input=False))
+    if faults:
+        raise SettingsError(faults) from None  # the cause would show the values of secrets
+    return settings
+
+
+def _fault(details: "ErrorDetails", layers: Sequence[Layer]) -> str:
+    """One line: which setting, its value unless secret, where it was found, and what was expected."""
+    location = details["loc"]
+    key = tuple(part for part in location if isinstance(part, str))
+    index = next((part for part in location if isinstance(part, int)), None)
+    message = MESSAGES.get(details["type"], details["msg"])
+    what = message[0].lower() + message[1:]
+    if index is not None:
+        what = f"item {index + 1}: {what}"
+    value, origin = next(found for layer in layers if (found := layer.get(key)))
+    if key[0] == "secrets":
+        name = _variable(key[1])
+        return f"{name}: {what}" if origin == name else f"{name} from {origin}: {what}"
+    shown = repr(value)
+    if len(shown) > LONGEST_VALUE:
+        shown = shown[:LONGEST_VALUE] + "…"
+    return f"{'.'.join(key)} = {shown} from {origin}: {what}"
+
+
+def _variable(field: str) -> str:
+    return next(name for name, filled in secrets.FIELDS.items() if filled == field)

@@ -1,0 +1,223 @@
+"""Every setting with its default, its range and one sentence; `config/default.toml` repeats them for operators.
+
+This module only says what a valid value is. It must not read files or the environment: see `sources`.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from labsessions.core.policy import Policy
+from labsessions.settings.fields import Float, Format, GoneStatuses, Host, Int, Level, Origins
+from labsessions.settings.secrets import Secrets
+
+DAY_S = 86_400
+MIB = 1_048_576
+SHORTEST_S = 0.01  # ten milliseconds: shorter times are lost in the noise of a busy event loop
+# Ten years: far above any lab, far below the year 9999, where dates end.
+LONGEST_LAB_MINUTES = 10 * 366 * 24 * 60
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Api(_Section):
+    """What clients may ask for."""
+
+    max_body_bytes: Int = Field(
+        default=262_144, ge=1024, le=16 * MIB, description="The largest request body in bytes (1024 to 16777216)."
+    )
+    max_duration_minutes: Float = Field(
+        default=43_200,
+        gt=0,
+        le=LONGEST_LAB_MINUTES,
+        description="The longest duration of a lab in minutes (30 days; above 0, at most 5270400).",
+    )
+    cors_origins: Origins = Field(
+        default=("*",),
+        description='The browser origins that may call the API, e.g. "https://labs.example"; "*" is any.',
+    )
+
+
+class Backend(_Section):
+    """How the lab backend is called; its address and token are secrets."""
+
+    call_timeout_seconds: Float = Field(
+        default=15, ge=SHORTEST_S, le=600, description="The longest that one call may take in seconds (0.01 to 600)."
+    )
+    quick_retries: Int = Field(
+        default=2, ge=0, le=10, description="How often a failed call is repeated at once, inside one attempt (0 to 10)."
+    )
+    max_response_bytes: Int = Field(
+        default=65_536, ge=0, le=16 * MIB, description="How much of an answer is read, in bytes (0 to 16777216)."
+    )
+
+
+class Cleanup(_Section):
+    """How ended sessions are cleaned up."""
+
+    retry_interval_seconds: Float = Field(
+        default=300,
+        ge=SHORTEST_S,
+        le=DAY_S,
+        description="From a failed attempt to the next one in seconds (0.01 to 86400).",
+    )
+    retry_spread: Float = Field(
+        default=0.1,
+        ge=0,
+        le=0.1,
+        description="The largest share of the interval added per session, so that retries don't meet (0 to 0.1).",
+    )
+    attempt_timeout_seconds: Float = Field(
+        default=60,
+        ge=SHORTEST_S,
+        le=3600,
+        description="The longest that an attempt may take in seconds, never above half of the interval (0.01 to 3600).",
+    )
+    stuck_after_attempts: Int = Field(
+        default=12, ge=1, le=1_000_000, description="The failed attempt that labels a session as stuck (1 to 1000000)."
+    )
+    # Two at least: retries hold at most half of the slots (CONTRACT §3.6), and half of one is none.
+    concurrency: Int = Field(
+        default=64, ge=2, le=10_000, description="How many attempts run at the same time (2 to 10000)."
+    )
+    slow_after_seconds: Float = Field(
+        default=0.5,
+        ge=SHORTEST_S,
+        le=3600,
+        description="An attempt that takes longer than this gives its slot to others (0.01 to 3600 seconds).",
+    )
+    slow_concurrency: Int = Field(
+        default=128,
+        ge=0,
+        le=10_000,
+        description="How many slow attempts may go on beside the slots (0 to 10000; 0 is off).",
+    )
+    rate_per_second: Float = Field(
+        default=0, ge=0, le=100_000, description="How many attempts may start per second (0 to 100000; 0 is no limit)."
+    )
+    gone_statuses: GoneStatuses = Field(
+        default=(410,), description="The backend's answers that confirm a deletion like a 2xx does (each 400 to 599)."
+    )
+
+    @property
+    def retry_interval_ms(self) -> int:
+        """The interval in whole milliseconds."""
+        return round(self.retry_interval_seconds * 1000)
+
+    @property
+    def attempt_limit_ms(self) -> int:
+        """The limit in force: the timeout, but at most half of the interval, so that attempts cannot overlap."""
+        return min(round(self.attempt_timeout_seconds * 1000), self.retry_interval_ms // 2)
+
+
+class Actors(_Section):
+    """What stays in memory."""
+
+    idle_seconds: Float = Field(
+        default=10, ge=0, le=DAY_S, description="How long an idle session stays in memory, in seconds (0 to 86400)."
+    )
+    max_resident: Int = Field(
+        default=10_000, ge=1, le=10_000_000, description="How many sessions stay in memory at most (1 to 10000000)."
+    )
+
+
+class Log(_Section):
+    """What is logged, and how it looks."""
+
+    level: Level = Field(
+        default="info", description="The least important level that is logged: debug, info, warning, error or critical."
+    )
+    format: Format = Field(
+        default="auto",
+        description='"console" for people, "json" for machines, "auto" for console on a terminal, else JSON.',
+    )
+
+
+class Settings(BaseSettings):
+    """All settings of one run. Frozen; its `repr` and its dump show no secret.
+
+    `Settings(port=0, cleanup=Cleanup(retry_interval_seconds=1))` takes what is passed and the defaults, nothing
+    else; `load` is what reads flags, environment and files.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    # Secrets and `insecure` stand first: what is validated later (`host`) may look at what stands before.
+    secrets: Secrets = Field(
+        default=Secrets(), description="From the environment or files, never from the config file."
+    )
+    insecure: bool = Field(default=False, description="Listen on any address even without API_TOKEN.")
+    host: Host = Field(
+        default="127.0.0.1",
+        description="The address to listen on; without API_TOKEN a loopback address.",
+    )
+    port: Int = Field(
+        default=8787, ge=0, le=65_535, description="The port to listen on (0 to 65535; 0 chooses a free one)."
+    )
+    data_dir: Path = Field(
+        default=Path("data"), description="The folder that holds all data; one process at a time uses it."
+    )
+    ready_file: Path | None = Field(
+        default=None, description="The file to write the address to once requests are accepted; empty is none."
+    )
+    # CONTRACT §5: SIGTERM is answered within 10 s.
+    shutdown_seconds: Float = Field(
+        default=10,
+        ge=0,
+        le=10,
+        description="The longest that a stop may wait for what is in flight, in seconds (0 to 10).",
+    )
+    api: Api = Api()
+    backend: Backend = Backend()
+    cleanup: Cleanup = Cleanup()
+    actors: Actors = Actors()
+    log: Log = Log()
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_without_token(cls, host: str, info: ValidationInfo) -> str:
+        """Without a token anyone who reaches the port may delete labs; so only this machine reaches it."""
+        known: dict[str, Any] = info.data  # lacks what is faulty itself; that is reported on its own
+        unprotected = "secrets" in known and not known["secrets"].api_tokens and known.get("insecure") is False
+        if unprotected and not _is_loopback(host):
+            raise PydanticCustomError(
+                "loopback",
+                "without API_TOKEN only loopback addresses are allowed; set API_TOKEN or pass --insecure",
+            )
+        return host
+
+    def policy(self) -> Policy:
+        """The numbers that the core decides by."""
+        return Policy(
+            retry_interval_ms=self.cleanup.retry_interval_ms,
+            attempt_limit_ms=self.cleanup.attempt_limit_ms,
+            spread=self.cleanup.retry_spread,
+            stuck_after=self.cleanup.stuck_after_attempts,
+        )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: the process's environment is never read behind the caller's back."""
+        return (init_settings,)
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # another name may resolve to anything

@@ -1,0 +1,130 @@
+"""The secrets: where they are read from and what a valid one is. They exist nowhere else in the settings.
+
+A secret comes from the environment variable NAME, else from the file that NAME_FILE names, else from the file
+NAME in `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential). Empty counts as not set. A message about a secret
+names the variable and the file, and must never show the value.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic_core import PydanticCustomError
+
+BACKEND_API_URL: Final = "BACKEND_API_URL"
+BACKEND_API_TOKEN: Final = "BACKEND_API_TOKEN"  # noqa: S105 - a variable's name
+API_TOKEN: Final = "API_TOKEN"  # noqa: S105 - a variable's name
+
+# The field of `Secrets` that each variable fills.
+FIELDS: Final = {
+    BACKEND_API_URL: "backend_api_url",
+    BACKEND_API_TOKEN: "backend_api_token",
+    API_TOKEN: "api_tokens",
+}
+
+# What a header can carry without quoting: visible ASCII.
+SENDABLE = re.compile(r"[!-~]+")
+
+
+class Unreadable(NamedTuple):
+    """Takes the place of a secret that could not be read, so that it is reported like any other fault."""
+
+    reason: str
+
+
+class Found(NamedTuple):
+    """A secret as it was found, and the words for where."""
+
+    value: SecretStr | Unreadable
+    origin: str
+
+
+def find(name: str, environ: Mapping[str, str]) -> Found | None:
+    """The secret `name`, or None if it is set nowhere. Never raises: what cannot be read is `Unreadable`."""
+    value, path = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
+    if value and path:
+        return Found(Unreadable(f"set either {name} or {name}_FILE, not both"), f"{name} and {name}_FILE")
+    if value:
+        return Found(SecretStr(value), name)
+    if path:
+        return _read(Path(path), f"{name}_FILE={path}")
+    directory = environ.get("CREDENTIALS_DIRECTORY", "")
+    if directory:
+        return _read(Path(directory, name), f"{name} in CREDENTIALS_DIRECTORY={directory}", may_be_absent=True)
+    return None
+
+
+def _read(path: Path, origin: str, *, may_be_absent: bool = False) -> Found | None:
+    try:
+        value = path.read_text("utf-8").strip()
+    except OSError as error:
+        if may_be_absent and isinstance(error, FileNotFoundError):
+            return None
+        return Found(Unreadable(f"cannot read {path}: {error.strerror}"), origin)
+    except ValueError:  # the decoder's own message would show the bytes
+        return Found(Unreadable(f"cannot read {path}: not a text file in UTF-8"), origin)
+    return Found(SecretStr(value), origin) if value else None
+
+
+def _readable(value: object) -> object:
+    if isinstance(value, Unreadable):
+        raise PydanticCustomError("unreadable", "{reason}", {"reason": value.reason})
+    return value
+
+
+def _revealed(value: object) -> object:
+    value = _readable(value)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _separated(value: object) -> object:
+    value = _revealed(value)
+    if not isinstance(value, str):
+        return value
+    tokens = [token for part in value.split(",") if (token := part.strip())]
+    if not tokens:  # nobody who writes a comma means "no protection"
+        raise PydanticCustomError("no_token", "there is no token between the commas")
+    return tokens
+
+
+def _sendable(token: SecretStr) -> SecretStr:
+    if SENDABLE.fullmatch(token.get_secret_value()) is None:
+        raise PydanticCustomError("token", "a token must be of visible ASCII characters, without spaces")
+    return token
+
+
+def _base_url(url: str) -> str:
+    """The address without its trailing slash, as paths are appended to it."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        plain = plain and "@" not in parts.netloc
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        plain = False
+    if not plain or re.search(r"[\s?#\\]", url) or not url.isprintable():
+        raise PydanticCustomError(
+            "base_url", "must be http:// or https:// with a host, and without user, password, query and fragment"
+        )
+    return url.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Token = Annotated[SecretStr, AfterValidator(_sendable)]
+
+
+class Secrets(BaseModel):
+    """The backend's address and token, and the tokens that callers may use; what is not set is None or empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    backend_api_url: Annotated[BaseUrl | None, BeforeValidator(_revealed)] = None
+    backend_api_token: Annotated[Token | None, BeforeValidator(_readable)] = None
+    api_tokens: Annotated[tuple[Token, ...], BeforeValidator(_separated)] = ()
+
+    def to_redact(self) -> tuple[str, ...]:
+        """The values that must appear in no log line."""
+        tokens = self.api_tokens if self.backend_api_token is None else (*self.api_tokens, self.backend_api_token)
+        return tuple(token.get_secret_value() for token in tokens)

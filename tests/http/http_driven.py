@@ -1,0 +1,151 @@
+"""Engines for tests of the front door, on a clock that the test moves: the core alone, and the real one."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from yarl import URL
+
+from actors.runtime import Runtime
+from actors.testing import ManualClock, MemoryDisk, MemoryStore
+from labsessions.core.machine import decide, wake_at
+from labsessions.core.messages import AttemptEnded, Clean, Message, Reply, Wake
+from labsessions.core.model import State
+from labsessions.core.policy import Policy
+from labsessions.engines.embedded import EmbeddedEngine
+
+Api = TestClient[web.Request, web.Application]
+
+START_MS = 1_800_000_000_000  # 2027-01-15T08:00:00.000Z
+SESSIONS = "/api/v1/labs/sessions"
+
+NODE = {"name": "w1", "worker_lab_request_id": "lab-w1", "network_id": "net-1", "netbird_ip": "100.64.0.2"}
+BALANCER = {"id": "lb-1", "domain": "app.example.test", "port": 8080}
+
+
+def lab_body(**changes: Any) -> dict[str, Any]:
+    """A POST body with all required members, and `changes` to it."""
+    body: dict[str, Any] = {
+        "labId": "k8s-101",
+        "labTitle": "Pods – first steps",
+        "labGroupID": "group-7",
+        "moduleID": "module-3",
+        "duration": 60,
+        "activatedAt": "2027-01-15T08:00:00.000Z",
+        "counterID": "counter-1",
+        "configId": "config-1",
+        "workerConfigId": "config-2",
+        "lab_request_id": "lab-master",
+        "user_id": "ada",
+        "terminal_url": "https://terminal.example.test/ada",
+        "validation": 0,
+        "vm": {"name": "m1", "network_id": "net-1", "netbird_ip": "100.64.0.1"},
+    }
+    return body | changes
+
+
+class DrivenSessions:
+    """`ports.Sessions` as the engine keeps it, without storage, runtime and backend.
+
+    `advance` moves the clock and delivers the wake-ups that are due. If set, `fault` is raised by every `ask` and
+    `answer` returned instead of the core's reply.
+    """
+
+    def __init__(self) -> None:
+        self.now = START_MS
+        self.fault: BaseException | None = None
+        self.answer: Reply | None = None
+        self.asked: list[tuple[str, Message]] = []
+        self.states: dict[str, State] = {}
+
+    async def ask(self, user_id: str, message: Message) -> Reply:
+        """Decide with the real core; yields to the loop once, as an engine would."""
+        self.asked.append((user_id, message))
+        await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
+        decision = decide(self.states.get(user_id, State()), message, self.now, Policy())
+        self.states[user_id] = decision.state
+        return self.answer or decision.reply
+
+    def now_ms(self) -> int:
+        """The driven clock."""
+        return self.now
+
+    async def advance(self, ms: int) -> None:
+        """Let `ms` pass; sessions whose deadline is then reached enter cleanup and stay there."""
+        self.now += ms
+        for user_id, state in tuple(self.states.items()):
+            due = wake_at(state)
+            if due is not None and due <= self.now:
+                await self.ask(user_id, Wake())
+
+
+class EmbeddedSessions:
+    """The real engine on a driven clock, with a backend that never answers; `advance` as in `DrivenSessions`."""
+
+    def __init__(self) -> None:
+        self._clock = ManualClock(START_MS)
+        self._disk = MemoryDisk()
+        self._runtime = Runtime(MemoryStore(self._disk), self._clock)
+        self._engine = EmbeddedEngine(self._runtime, self, Policy())
+        self._runtime.start()
+        self._begun = asyncio.Event()
+
+    async def ask(self, user_id: str, message: Message) -> Reply:
+        """See `ports.Sessions`."""
+        return await self._engine.ask(user_id, message)
+
+    def now_ms(self) -> int:
+        """See `ports.Sessions`."""
+        return self._engine.now_ms()
+
+    async def clean(self, effect: Clean) -> AttemptEnded:
+        """See `ports.Cleaner`: says that it has begun, and then nothing."""
+        self._begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError(effect)
+
+    async def advance(self, ms: int) -> None:
+        """Let `ms` pass; if that brings a deadline, return when its cleanup has begun."""
+        self._begun.clear()
+        self._clock.advance(ms)
+        if any(alarm.due_ms <= self.now_ms() for alarm in self._disk.armed.values()):
+            async with asyncio.timeout(5):
+                await self._begun.wait()
+
+    async def close(self) -> None:
+        """Stop the runtime."""
+        await self._runtime.stop(0)
+
+
+class DrivenReadiness:
+    """`ports.Readiness` that reports what the test says."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {"ready": True, "problems": []}
+
+    async def check(self) -> dict[str, Any]:
+        """The state as set."""
+        return self.state
+
+
+def exact(api: Api, path: str) -> URL:
+    """The URL of `path` on the server under test, its escapes left as they are."""
+    return URL(f"http://{api.host}:{api.port}{path}", encoded=True)
+
+
+async def send_raw(api: Api, request: bytes) -> tuple[int, bytes]:
+    """Write bytes to the server's socket; the status and the body (empty, if it has no length) of the answer."""
+    reader, writer = await asyncio.open_connection(api.host, api.port)
+    try:
+        async with asyncio.timeout(5):
+            writer.write(request)
+            await writer.drain()
+            head = await reader.readuntil(b"\r\n\r\n")
+            lengths = [int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"]
+            return int(head.split(b" ", 2)[1]), await reader.readexactly(sum(lengths))
+    finally:
+        writer.close()
+        await writer.wait_closed()

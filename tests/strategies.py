@@ -1,0 +1,130 @@
+"""Hypothesis strategies for the core: arbitrary states and messages, also ones that no history leads to.
+
+`seeded` makes a property test repeatable: the same examples on every run and every machine.
+"""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from labsessions.core.messages import AttemptEnded, Create, Delete, Message, Show, Update, Wake
+from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State
+
+seeded = settings(derandomize=True, deadline=None, max_examples=100)
+
+# 9999-12-31 is the last day that a `datetime` can show; 1970 is where the service's time begins.
+LAST_MS = 253_402_300_799_999
+
+instants = st.integers(0, LAST_MS)
+generations = st.uuids().map(str)
+# Few ids, so that two draws often name the same VM.
+vm_ids = st.sampled_from(["vm-1", "vm-2", "vm-3", "vm-4", "ünï-🧪"])
+durations = st.one_of(
+    st.integers(1, 43_200),
+    st.floats(1e-9, 43_200, allow_nan=False),
+    st.sampled_from([0.05, 1e-05, 1e-09, 60, 60.0, 90.5, 43_200, 0.1, 0.7]),
+)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**25), 10**25)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+objects = st.dictionaries(st.text(), json_values, max_size=3)
+
+
+@st.composite
+def worker_lists(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """`worker_nodes` with repeated ids and members that nobody knows."""
+    ids = draw(st.lists(vm_ids, max_size=4))
+    return [{**draw(objects), "worker_lab_request_id": vm} for vm in ids]
+
+
+labs = st.builds(
+    Lab,
+    id=st.text(),
+    lab_id=st.text(),
+    lab_title=st.text(),
+    lab_group_id=st.text(),
+    module_id=st.text(),
+    duration=durations,
+    activated_at=st.text(),
+    counter_id=st.text(),
+    config_id=st.text(),
+    worker_config_id=st.text(),
+    lab_request_id=vm_ids,
+    user_id=st.text(min_size=1),
+    terminal_url=st.text(),
+    validation=st.integers(-(2**63), 2**63 - 1),
+    vm=objects,
+    vscode_domain=st.none() | st.text(),
+    puku_domain=st.none() | st.text(),
+    worker_nodes=st.none() | worker_lists(),
+    load_balancers=st.none() | st.lists(objects, max_size=2),
+)
+
+changes = st.builds(
+    LabChanges,
+    duration=st.just(UNSET) | durations,
+    terminal_url=st.just(UNSET) | st.text(),
+    vscode_domain=st.just(UNSET) | st.text(),
+    puku_domain=st.just(UNSET) | st.text(),
+    worker_nodes=st.just(UNSET) | worker_lists(),
+    load_balancers=st.just(UNSET) | st.lists(objects, max_size=2),
+)
+
+vm_tuples = st.lists(vm_ids, max_size=4, unique=True).map(tuple)
+
+cleanups = st.builds(
+    Cleanup,
+    attempts=st.integers(1, 10_000),
+    in_flight=st.booleans(),
+    retry_ms=instants,
+    started_ms=instants,
+    confirmed=vm_tuples,
+    last_error=st.none() | st.text(),
+    stuck_since_ms=st.none() | instants,
+)
+
+sessions = st.builds(
+    Session,
+    generation=generations,
+    version=st.integers(1, 10_000),
+    lab=labs,
+    vms=st.lists(vm_ids, min_size=1, max_size=4, unique=True).map(tuple),
+    created_ms=instants,
+    updated_ms=instants,
+    expires_ms=instants,
+    cleanup=st.none() | cleanups,
+)
+
+states = st.builds(State, session=st.none() | sessions)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[State, Message]:
+    """Any state and anything that may be said to it; outcomes are of its own generation more often than not."""
+    state = draw(states)
+    own = generations if state.session is None else st.just(state.session.generation) | generations
+    message: Message = draw(
+        st.one_of(
+            st.builds(Create, generation=generations, lab=labs),
+            st.builds(Update, changes=changes),
+            st.just(Delete()),
+            st.just(Show()),
+            st.just(Wake()),
+            st.builds(
+                AttemptEnded,
+                generation=own,
+                attempt=st.integers(1, 5),
+                confirmed=vm_tuples,
+                error=st.none() | st.text(),
+            ),
+        )
+    )
+    return state, message
