@@ -1,0 +1,213 @@
+"""Secrets come from the environment or from files, and are shown nowhere."""
+
+import pickle
+import traceback
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from labsessions.settings import Secrets, Settings, SettingsError, load
+
+SECRET = "s3cret-"  # what no text may have in it
+NAMES = ["BACKEND_API_URL", "BACKEND_API_TOKEN", "API_TOKEN"]
+URL_RULE = "must be http:// or https:// with a host, and without user, password, query and fragment"
+TOKEN_RULE = "a token must be of visible ASCII characters, without spaces"
+
+
+def revealed(settings: Settings) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """The three secrets in plain text."""
+    secrets = settings.secrets
+    token = secrets.backend_api_token
+    return (
+        secrets.backend_api_url,
+        None if token is None else token.get_secret_value(),
+        tuple(token.get_secret_value() for token in secrets.api_tokens),
+    )
+
+
+def faults(environ: dict[str, str]) -> list[str]:
+    """The faults of this environment; an empty list if there are none."""
+    try:
+        load({}, environ)
+    except SettingsError as error:
+        return error.faults
+    return []
+
+
+def secret_files(folder: Path, kind: str) -> Path:
+    """A folder with the three secrets, each ending in a newline as editors leave it."""
+    folder.mkdir()
+    for name in NAMES:
+        value = f"http://{kind}" if name.endswith("URL") else kind
+        (folder / name).write_text(f"{value}\n", "utf-8")
+    return folder
+
+
+def test_environment_before_file_before_credentials(tmp_path: Path) -> None:
+    """Each secret may be given in three ways; the first one that is set wins."""
+    files, directory = secret_files(tmp_path / "files", "file"), secret_files(tmp_path / "directory", "credential")
+    credentials = {"CREDENTIALS_DIRECTORY": str(directory)}
+    from_files = {f"{name}_FILE": str(files / name) for name in NAMES} | credentials
+    from_env = {"BACKEND_API_URL": "http://env", "BACKEND_API_TOKEN": "env", "API_TOKEN": "env"} | credentials
+    assert revealed(load({}, from_env)) == ("http://env", "env", ("env",))
+    assert revealed(load({}, from_files)) == ("http://file", "file", ("file",))
+    assert revealed(load({}, credentials)) == ("http://credential", "credential", ("credential",))
+    assert revealed(load({}, {})) == (None, None, ())
+
+
+def test_a_credentials_directory_need_not_hold_all(tmp_path: Path) -> None:
+    """A unit names those that it has."""
+    (tmp_path / "API_TOKEN").write_text("t\r\n", "utf-8")
+    assert revealed(load({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})) == (None, None, ("t",))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_empty_counts_as_not_set(tmp_path: Path, name: str, empty: str) -> None:
+    """In the variable and in the file; an empty variable doesn't quarrel with the file either."""
+    path = tmp_path / "empty"
+    path.write_text(empty, "utf-8")
+    assert load({}, {name: empty}) == Settings()
+    assert load({}, {name: empty, f"{name}_FILE": str(path)}) == Settings()
+    assert load({}, {f"{name}_FILE": ""}) == Settings()
+
+
+def test_several_tokens() -> None:
+    """Separated by commas, for rotation; spaces around them and empty ones don't count."""
+    assert revealed(load({}, {"API_TOKEN": " old, ,new ,"}))[2] == ("old", "new")
+
+
+def test_commas_alone_are_a_fault() -> None:
+    """Whoever writes them meant to protect the service."""
+    assert faults({"API_TOKEN": " , "}) == ["API_TOKEN: there is no token between the commas"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_ways_at_once_are_a_fault(name: str) -> None:
+    """Nobody could tell which one counts."""
+    file = f"{name}_FILE"
+    fault = f"{name} from {name} and {file}: set either {name} or {file}, not both"
+    assert faults({name: f"{SECRET}1", file: "/x"}) == [fault]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """The fault names the variable and the path, for a credential as well."""
+    file, absent, binary = f"{name}_FILE", tmp_path / "absent", tmp_path / "binary"
+    binary.write_bytes(SECRET.encode() + b"\xff")
+    (tmp_path / name).mkdir()
+    assert faults({file: str(absent)}) == [
+        f"{name} from {file}={absent}: cannot read {absent}: No such file or directory"
+    ]
+    assert faults({file: str(binary)}) == [
+        f"{name} from {file}={binary}: cannot read {binary}: not a text file in UTF-8"
+    ]
+    assert faults({"CREDENTIALS_DIRECTORY": str(tmp_path)}) == [
+        f"{name} from {name} in CREDENTIALS_DIRECTORY={tmp_path}: cannot read {tmp_path / name}: Is a directory"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http://b", "http://b"),
+        ("HTTPS://b/", "HTTPS://b"),
+        ("https://b.example:8443/lab/api//", "https://b.example:8443/lab/api"),
+        ("http://[::1]:1", "http://[::1]:1"),
+        ("http://b/~a@b", "http://b/~a@b"),
+    ],
+)
+def test_a_backend_address(given: str, kept: str) -> None:
+    """Kept as given, but for slashes at the end: paths are appended to it."""
+    assert load({}, {"BACKEND_API_URL": given}).secrets.backend_api_url == kept
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3cret-host",
+        "ftp://s3cret-host",
+        "//s3cret-host",
+        "http:s3cret-host",
+        "http://",
+        "http:///s3cret-path",
+        "http://:80",
+        "http://user:s3cret-@b",
+        "http://s3cret-@b",
+        "http://@b",
+        "http://b?s3cret-=1",
+        "http://b?",
+        "http://b#s3cret-",
+        "http://b#",
+        "http://b:s3cret-",
+        "http://b:65536",
+        "http://b:0",
+        "http://[s3cret-",
+        "http://b/a b",
+        "http://b\\s3cret-",
+        "http://b\x00",
+    ],
+)
+def test_no_backend_address(url: str) -> None:
+    """Refused, and not repeated: it may have a password in it."""
+    assert faults({"BACKEND_API_URL": url}) == [f"BACKEND_API_URL: {URL_RULE}"]
+
+
+@pytest.mark.parametrize("token", ["s3cret-é", "s3cret- x", "s3cret-\tx", "s3cret-\x7f", "s3cret-\u200b"])
+def test_a_token_that_no_header_can_carry(token: str) -> None:
+    """Refused at the start, not at the first call; of several the fault tells which."""
+    assert faults({"BACKEND_API_TOKEN": token}) == [f"BACKEND_API_TOKEN: {TOKEN_RULE}"]
+    assert faults({"API_TOKEN": f"t,{token},{token}"}) == [f"API_TOKEN: item {n}: {TOKEN_RULE}" for n in (2, 3)]
+
+
+def test_every_visible_ascii_character_may_be_in_a_token() -> None:
+    """But the comma, which separates them."""
+    token = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != ",")
+    assert revealed(load({}, {"BACKEND_API_TOKEN": f"{token},", "API_TOKEN": token}))[1:] == (f"{token},", (token,))
+
+
+def test_secrets_are_not_shown() -> None:
+    """Neither by the settings nor by a part of them, in whatever way they are printed."""
+    environ = {"BACKEND_API_URL": "http://b", "BACKEND_API_TOKEN": f"{SECRET}1", "API_TOKEN": f"{SECRET}2,{SECRET}3"}
+    settings = load({}, environ)
+    for value in (settings, settings.secrets):
+        shown = f"{value} {value!r} {value.model_dump()} {value.model_dump(mode='json')} {value.model_dump_json()}"
+        assert "http://b" in shown
+        assert SECRET not in shown
+
+
+def test_secrets_are_not_in_the_error() -> None:
+    """Nor in what led to it: a traceback may end up in a log."""
+    environ = {"API_TOKEN": f"{SECRET}1", "BACKEND_API_TOKEN": f"{SECRET} 2", "LABSESSIONS_API_TOKEN": f"{SECRET}3"}
+    with pytest.raises(SettingsError) as raised:
+        load({"port": -1}, environ)
+    shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
+    assert SECRET not in shown
+    assert len(raised.value.faults) == 3
+    assert raised.value.__cause__ is None
+
+
+def test_the_error_survives_pickling() -> None:
+    """As an exception should, so that a pool or a test runner can hand it on."""
+    error = SettingsError(["a", "b"])
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (copy.faults, str(copy)) == (["a", "b"], str(error))
+
+
+def test_secrets_made_in_code() -> None:
+    """Plain text will do, by the same rules; a wrong one isn't shown here either."""
+    secrets = Secrets.model_validate(
+        {"backend_api_url": "http://b/", "backend_api_token": "x", "api_tokens": ["a", "b"]}
+    )
+    assert revealed(Settings(secrets=secrets)) == ("http://b", "x", ("a", "b"))
+    with pytest.raises(ValidationError) as raised:
+        Secrets.model_validate({"api_tokens": [f"{SECRET} x"], "backend_api_url": 3})
+    assert SECRET not in str(raised.value)
+
+
+def test_what_to_redact() -> None:
+    """Every token; the address is none."""
+    environ = {"BACKEND_API_URL": "http://b", "BACKEND_API_TOKEN": "x", "API_TOKEN": "a,b"}
+    assert load({}, environ).secrets.to_redact() == ("a", "b", "x")
+    assert Secrets().to_redact() == ()
