@@ -1,4 +1,4 @@
-"""The command line: `serve` (which is also what no command means) and `mock-backend`.
+"""The command line: `serve` (which is also what no command means), `mock-backend` and `demo`.
 
 Exit status 2 is a fault of the settings, the data directory or the address: one message on stderr says which.
 """
@@ -13,6 +13,7 @@ import typer
 
 from actors.errors import StoreError
 from labsessions import __version__, bootstrap, logs
+from labsessions.demo import run_demo
 from labsessions.mockbackend import Fault, FaultError, parse_faults
 from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
@@ -107,6 +108,12 @@ def mock_backend(
         asyncio.run(serve_mock_backend(host, port, ready_file, token, faults))
     except OSError as error:
         _refuse(f"cannot listen on {host} port {port}: {error}")
+
+
+@app.command()
+def demo() -> None:
+    """Show the service at work on five labs of a few seconds; exit status 1 if one goes differently than expected."""
+    raise typer.Exit(asyncio.run(run_demo()))
 
 
 def _refuse(message: str) -> NoReturn:

@@ -161,6 +161,17 @@ def test_stuck_is_said_once_and_since_when(*, lost: bool) -> None:
     assert user.cleanup.attempts == 11
 
 
+def test_the_failure_that_makes_it_stuck_is_still_told_as_a_failure() -> None:
+    """The label comes beside the failure, not instead of it; a lost outcome is followed by the next attempt."""
+    user = User().create().expire().fail().expire().fail().expire()
+    lost = User().create().expire().expire().expire()
+    failure = user.say(user.outcome(error="503"), user.due_ms - 1).events
+    loss = lost.say(Wake(), lost.due_ms).events
+
+    assert failure == (AttemptFailed(user.session), Stuck(user.session))
+    assert [type(event) for event in loss] == [AttemptFailed, Stuck, AttemptStarted]
+
+
 @pytest.mark.parametrize(("limit", "said"), [(3, 0), (2, 1), (1, 1)])
 def test_a_lower_limit_labels_at_the_next_failure(limit: int, said: int) -> None:
     """A setting lowered below the attempts already made labels once, at the next failure – here the second."""

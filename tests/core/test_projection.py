@@ -11,7 +11,7 @@ from strategies import LAST_MS, instants, labs, seeded, sessions
 
 from labsessions.core.messages import Delete, Ended
 from labsessions.core.model import Lab, Session, State
-from labsessions.core.projection import history, iso, public, row
+from labsessions.core.projection import HISTORY_COLUMNS, ROW_COLUMNS, history, iso, public, row
 
 # The client's fields of CONTRACT §1, in its order, and the attributes of `Lab` that hold them.
 CLIENT_FIELDS = {
@@ -119,6 +119,11 @@ def test_the_row_under_cleanup_tells_how_it_goes() -> None:
     }
 
 
+def test_the_row_has_the_tables_columns_in_their_order() -> None:
+    """The engine stores by `ROW_COLUMNS`: a column that only one of the two knows would be lost or missing."""
+    assert tuple(row(User().create().state) or ()) == ROW_COLUMNS
+
+
 @seeded
 @given(sessions)
 def test_the_row_agrees_with_the_session_and_fits_sqlite(session: Session) -> None:
@@ -158,6 +163,11 @@ def test_the_history_of_an_expired_session() -> None:
         "lateness_ms": ended_ms - (NOW + HOUR),
         "last_error": "status 500",
     }
+
+
+def test_the_history_has_the_tables_columns_in_their_order() -> None:
+    """As for the row."""
+    assert tuple(history(Ended(User().create().session, "deleted", NOW))) == HISTORY_COLUMNS
 
 
 @pytest.mark.parametrize("attempts", [0, 1])

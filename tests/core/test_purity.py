@@ -4,13 +4,16 @@ import ast
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from builders import POLICY
 from hypothesis import given
+from msgspec import Struct, StructMeta
 from strategies import conversations, instants, seeded
 
 import labsessions.core
+from labsessions.core import messages, model, policy
 from labsessions.core.machine import decide
 from labsessions.core.messages import Message
 from labsessions.core.model import State
@@ -55,6 +58,14 @@ def test_the_core_asks_no_clock_and_awaits_nothing(module: Path) -> None:
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         assert not isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.Global)
         assert not (isinstance(node, ast.Attribute) and node.attr in CLOCKS)
+
+
+@pytest.mark.parametrize("module", [messages, model, policy], ids=lambda module: module.__name__)
+def test_every_value_is_frozen(module: ModuleType) -> None:
+    """A state or message that was handed out cannot be changed behind the back of whoever keeps it."""
+    values = [value for value in vars(module).values() if isinstance(value, StructMeta)]
+    assert values
+    assert [value for value in values if not value.__struct_config__.frozen and value is not Struct] == []
 
 
 def test_the_check_sees_every_module() -> None:
