@@ -133,6 +133,7 @@ class Alarms:
         finally:
             lane.delivering.discard(alarm.actor_id)
             lane.handled.add(alarm.actor_id)
+            lane.changed.set()  # a turn may have passed over the actor's next alarm: it needs another look
             effect = self._effects.running(alarm.actor_id)
             if effect is None:
                 slot.release()

@@ -48,13 +48,13 @@ class Effects:
 
     async def drain(self, seconds: float) -> None:
         """Let the running effects finish for `seconds`, then cancel the rest: their alarms will repeat them."""
-        if self._running:
-            _, unfinished = await asyncio.wait(self._running.values(), timeout=seconds)
-            for task in unfinished:
-                task.cancel()
-            if unfinished:
-                logger.warning("%d effects were still running and have been released", len(unfinished))
-                await asyncio.wait(unfinished)
+        if self._running and seconds > 0:
+            await asyncio.wait(self._running.values(), timeout=seconds)
+        if unfinished := dict(self._running):
+            for actor_id in unfinished:
+                self.cancel(actor_id)
+            logger.warning("%d effects were still running and have been released", len(unfinished))
+            await asyncio.wait(unfinished.values())
 
     async def _run(self, actor_id: ActorId, effect: Effect) -> None:
         try:
@@ -62,7 +62,9 @@ class Effects:
         except Exception:  # a bug of the effect; the actor's alarm repeats it
             logger.exception("the effect of %s failed without a result", actor_id)
         else:
-            self._deliver(actor_id, message)
+            # A cancelled effect may return all the same: libraries swallow cancellations (`asyncio.wait_for` of 3.11).
+            if self.running(actor_id) is asyncio.current_task():
+                self._deliver(actor_id, message)
 
     def _forget(self, actor_id: ActorId, task: "asyncio.Task[None]") -> None:
         if self._running.get(actor_id) is task:

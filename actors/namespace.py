@@ -59,14 +59,15 @@ class Namespace:
             raise StoppedError("the service is shutting down")
         now = asyncio.get_running_loop().time()
         known = self._resident.pop(name, None)
+        if known is None and not self._stopped:
+            self._make_room(now)
         actor = known[0] if known else self._make(ActorId(self.name, name))
         self._resident[name] = (actor, now)  # to the end: most recently used
-        if known is None and not self._stopped:
-            self._keep_small(now)
         return actor
 
-    def _keep_small(self, now: float) -> None:
-        if len(self._resident) > self._max_resident:
+    def _make_room(self, now: float) -> None:
+        """Before the new actor is there: it has no mail yet, and would be the one to go if all others are busy."""
+        if len(self._resident) >= self._max_resident:
             self._passivate_oldest()
         if self._sweep is None:
             self._sweep_at(now + self._idle_seconds)

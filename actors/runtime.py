@@ -89,6 +89,7 @@ class Runtime:
         await self.effects.drain(seconds)
         for namespace in self._namespaces.values():
             await namespace.drain()
+        await self.effects.drain(0)  # what the last mail has started
         await self._writer.drained()
         await self._store.close()
 

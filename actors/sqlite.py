@@ -92,6 +92,8 @@ async def open_store(path: Path, schemas: tuple[Schema, ...] = ()) -> SqliteStor
     """
     connections: list[aiosqlite.Connection] = []
     try:
+        # First without aiosqlite, whose thread isn't waited for if the file can't be opened, and may outlive the loop.
+        sqlite3.connect(path).close()
         # Transactions are ours to begin: isolation_level None switches Python's own handling off.
         writer = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
         connections.append(writer)

@@ -8,6 +8,7 @@ files and sockets.
 
 import asyncio
 import heapq
+import math
 import selectors
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -76,7 +77,11 @@ class DeadlockError(RuntimeError):
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits: the time that the loop would have slept is added to `time`."""
+    """Never waits: the time that the loop would have slept is added to `time`.
+
+    Each turn takes the least time that there is, as time passes on a real loop: a library that waits for a rounding
+    error to pass (aiolimiter does) would turn for ever otherwise.
+    """
 
     time = 0.0
 
@@ -85,7 +90,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         if not ready:
             if timeout is None:
                 raise DeadlockError("nothing is ready and no timer is set")
-            self.time += max(0.0, timeout)
+            self.time = math.nextafter(self.time + max(0.0, timeout), math.inf)
         return ready
 
 

@@ -1,0 +1,145 @@
+"""Group commit: who shares a transaction with whom, and who fails."""
+
+import asyncio
+
+import pytest
+from actor_kit import Add, RecordingStore, World, toy_id, virtual
+
+from actors.errors import CommitError
+from actors.group_commit import MAX_BATCH, GroupCommit
+from actors.storage import Write
+
+
+def write(name: str) -> Write:
+    """A write of the toy `name`."""
+    return Write(toy_id(name), cell=name.encode(), alarm=None)
+
+
+def commit(writer: GroupCommit, *names: str) -> "list[asyncio.Task[None]]":
+    """Commits under way."""
+    return [asyncio.ensure_future(writer.commit(write(name))) for name in names]
+
+
+@virtual
+async def test_a_lone_write_goes_at_once() -> None:
+    """No timer and no window: one write is one transaction, without waiting for company."""
+    store = RecordingStore()
+    began = asyncio.get_running_loop().time()
+    await GroupCommit(store).commit(write("a"))
+
+    assert store.batches == [["a"]]
+    assert store.disk.cells == {toy_id("a"): b"a"}
+    assert asyncio.get_running_loop().time() - began < 0.001
+
+
+@virtual
+async def test_writes_that_come_during_a_transaction_share_the_next_one() -> None:
+    """A hundred actors that write while one transaction is held cost one more, in the order in which they came."""
+    store = RecordingStore()
+    async with World(other_store=store) as world:
+        await world.toys.ask("first", Add())
+        store.batches.clear()
+        names = [f"actor-{number}" for number in range(100)]
+        store.hold()
+        replies = [world.toys.ask("first", Add())]
+        await asyncio.sleep(1)
+        replies += [world.toys.ask(name, Add()) for name in names]
+        await asyncio.sleep(1)
+        store.release()
+        for reply in replies:
+            await reply
+
+        assert store.batches == [["first"], names]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sizes"),
+    [(MAX_BATCH - 1, [MAX_BATCH - 1]), (MAX_BATCH, [MAX_BATCH]), (MAX_BATCH + 1, [MAX_BATCH, 1])],
+)
+def test_a_batch_is_bounded(waiting: int, sizes: list[int]) -> None:
+    """A transaction takes at most MAX_BATCH operations; what is over goes in the next one."""
+
+    @virtual
+    async def run() -> None:
+        store = RecordingStore()
+        writer = GroupCommit(store)
+        await asyncio.gather(*commit(writer, *(str(number) for number in range(waiting))))
+
+        assert sizes == [len(batch) for batch in store.batches]
+        assert len(store.disk.cells) == waiting
+
+    run()
+
+
+@virtual
+async def test_only_the_culprit_of_a_failing_batch_fails() -> None:
+    """A batch that fails is repeated one by one: the others become durable, the culprit hears why."""
+    store = RecordingStore()
+    store.poisoned.add("bad")
+    writer = GroupCommit(store)
+    one, bad, two = commit(writer, "one", "bad", "two")
+    await asyncio.wait([one, bad, two])
+
+    assert store.batches == [["one", "bad", "two"], ["one"], ["bad"], ["two"]]
+    assert store.disk.cells.keys() == {toy_id("one"), toy_id("two")}
+    assert one.exception() is None
+    assert two.exception() is None
+    with pytest.raises(CommitError, match="not stored: poison"):
+        bad.result()
+
+
+@virtual
+async def test_a_cancelled_waiter_does_not_hurt_the_batch() -> None:
+    """Who stops waiting changes nothing for the others, whether the batch succeeds or fails; it is written still."""
+    for poisoned in (False, True):
+        store = RecordingStore()
+        store.poisoned.update(["gone"] if poisoned else [])
+        store.hold()
+        writer = GroupCommit(store)
+        gone, other = commit(writer, "gone", "other")
+        await asyncio.sleep(1)
+        gone.cancel()
+        await asyncio.wait([gone])
+        store.release()
+        await other
+        await writer.drained()
+
+        assert (toy_id("gone") in store.disk.cells) is not poisoned
+
+
+@virtual
+async def test_drained_waits_for_everything_that_is_pending() -> None:
+    """With nothing pending it returns at once; otherwise when the last write is durable."""
+    store = RecordingStore()
+    writer = GroupCommit(store)
+    await writer.drained()
+    store.hold()
+    commits = commit(writer, "a", "b")
+    await asyncio.sleep(1)
+    commits += commit(writer, "c")
+    drained = asyncio.ensure_future(writer.drained())
+    await asyncio.sleep(1)
+    assert not drained.done()
+
+    store.release()
+    await drained
+    assert len(store.disk.cells) == 3
+    await asyncio.gather(*commits)
+
+
+@virtual
+async def test_the_last_error_is_that_of_the_last_transaction() -> None:
+    """`last_error` says why the last transaction failed, and nothing once one has succeeded."""
+    store = RecordingStore()
+    writer = GroupCommit(store)
+    assert _last_error(writer) is None
+    store.fail(1)
+    with pytest.raises(CommitError):
+        await writer.commit(write("a"))
+    assert _last_error(writer) == "the commit has failed"
+    await writer.commit(write("a"))
+    assert _last_error(writer) is None
+
+
+def _last_error(writer: GroupCommit) -> str | None:
+    return writer.last_error
