@@ -59,9 +59,9 @@ def _common(
 @app.command()
 def serve(
     *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one. [default: 8787]")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data is kept. [default: data]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. (default: 127.0.0.1)")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one. (default: 8787)")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data is kept. (default: data)")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
     ready_file: ReadyFile = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without API_TOKEN.")] = False,

@@ -42,9 +42,11 @@ class ServiceReadiness:
             ready = False
             problems.append("the dispatcher of wake-ups stands still")
         if health.undeliverable:
-            problems.append(f"{health.undeliverable} wake-ups cannot be delivered; see delivery_error in actor_cells")
+            problems.append(
+                f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
+            )
         if stuck:
-            problems.append(f"{stuck} sessions are stuck in cleanup; see last_error in labs_sessions")
+            problems.append(f"sessions stuck in cleanup: {stuck}; see last_error in labs_sessions")
         return {
             "ready": ready,
             "problems": problems,

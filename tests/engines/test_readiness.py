@@ -1,0 +1,73 @@
+"""What operators are told of the service's state, and what makes it unready."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from actors.runtime import Health
+from labsessions.readiness import STALLED_SECONDS, ServiceReadiness
+
+FINE = Health(write_error=None, undeliverable=0, overdue_ms=0, stalled_seconds=0.0)
+
+
+async def checked(health: Health | Exception, stuck: int = 0, not_configured: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The report on a runtime in this state."""
+
+    async def of_runtime() -> Health:
+        if isinstance(health, Exception):
+            raise health
+        return health
+
+    async def of_table() -> int:
+        return stuck
+
+    return await ServiceReadiness(of_runtime, of_table, not_configured).check()
+
+
+async def test_all_is_well() -> None:
+    """Ready, without a problem; figures are there all the same, in seconds."""
+    assert await checked(replace(FINE, overdue_ms=1500)) == {
+        "ready": True,
+        "problems": [],
+        "not_configured": [],
+        "stuck": 0,
+        "undeliverable": 0,
+        "overdue_seconds": 1.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("health", "stuck", "not_configured", "problem"),
+    [
+        (replace(FINE, undeliverable=3), 0, (), "wake-ups that cannot be delivered: 3"),
+        (FINE, 2, (), "sessions stuck in cleanup: 2"),
+        (FINE, 0, ("BACKEND_API_URL",), "BACKEND_API_URL is not set"),
+    ],
+)
+async def test_trouble_with_labs_or_backend_is_told_but_leaves_it_ready(
+    health: Health, stuck: int, not_configured: tuple[str, ...], problem: str
+) -> None:
+    """Unready would take the API away just when people look."""
+    report = await checked(health, stuck, not_configured)
+    assert report["ready"] is True
+    assert [problem in told for told in report["problems"]] == [True]
+
+
+@pytest.mark.parametrize(
+    ("health", "problem"),
+    [
+        (replace(FINE, write_error="disk full"), "the last write to the store failed: disk full"),
+        (replace(FINE, stalled_seconds=STALLED_SECONDS + 0.1), "the dispatcher of wake-ups stands still"),
+        (OSError("gone"), "the store cannot be read: gone"),
+    ],
+)
+async def test_a_store_in_trouble_makes_it_unready(health: Health | Exception, problem: str) -> None:
+    """Nothing can be acknowledged, or nothing would be cleaned up."""
+    report = await checked(health)
+    assert (report["ready"], report["problems"]) == (False, [problem])
+
+
+async def test_a_dispatcher_that_waits_no_longer_than_it_may_is_fine() -> None:
+    """The near miss: exactly the limit."""
+    assert (await checked(replace(FINE, stalled_seconds=STALLED_SECONDS)))["ready"] is True
