@@ -56,7 +56,8 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._limiter = _limiter(limits.rate_per_second) if limits.rate_per_second else None
+        # One at a time, evenly: a bucket of a second's worth would let twice the rate through in its first second.
+        self._limiter = AsyncLimiter(1, 1 / limits.rate_per_second) if limits.rate_per_second else None
         self._held = dict.fromkeys(Lane, 0)
         self._slow = 0
         self._waiting: dict[Lane, deque[asyncio.Future[Slot]]] = {lane: deque() for lane in Lane}
@@ -129,8 +130,3 @@ class Admission:
         if self._waiting[Lane.RETRY] and self._held[Lane.RETRY] < self._limits.retry_slots:
             return Lane.RETRY
         return None
-
-
-def _limiter(rate: float) -> AsyncLimiter:
-    """A second's worth may start in a burst; below one a second, one at a time."""
-    return AsyncLimiter(max(1.0, rate), max(1.0, 1 / rate))
