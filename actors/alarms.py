@@ -155,7 +155,6 @@ class Alarms:
         except CommitError as failure:  # keep the slot for a while, which slows everything down
             logger.error("that could not be stored either: %s", failure)  # noqa: TRY400 - the cause is in the text
             await asyncio.sleep(STORE_RETRY_SECONDS)
-        self.armed(Alarm(until_ms, alarm.lane))
 
 
 class _Lane:

@@ -52,7 +52,6 @@ class BackendClient:
 
     def __init__(self, settings: BackendSettings, session: ClientSession, rng: random.Random) -> None:
         self._settings = settings
-        self._session = session
         self._http = RetryClient(session, logger=SILENT)
         self._rng = rng
         self._base = (settings.url or "").rstrip("/")
