@@ -23,6 +23,7 @@ _MAX_PORT = 65_535
 _Faults = Sequence[str]
 _Check = Callable[[str, Any], _Faults]
 _NUMBER: Final = (int, float)
+_CONTAINER: Final = (dict, list)
 
 
 def is_user_id(value: str) -> bool:
@@ -48,7 +49,8 @@ def _user_id(path: str, value: Any) -> _Faults:
     expected = f"a string of 1 to {MAX_USER_ID} printable characters"
     if not isinstance(value, str) or not value:
         return _fault(path, expected, kind(value))
-    return _fault(path, expected, f"{len(value)} characters" if len(value) > MAX_USER_ID else "one that is not printable")
+    got = f"{len(value)} characters" if len(value) > MAX_USER_ID else "one that is not printable"
+    return _fault(path, expected, got)
 
 
 def _timestamp(path: str, value: Any) -> _Faults:
@@ -121,10 +123,8 @@ def _deeper_than(levels: int, value: dict[str, Any] | list[Any]) -> bool:
     if levels == 0:
         return True
     children = value.values() if isinstance(value, dict) else value
-    for child in children:  # a plain loop: nearly all of them are leaves
-        if isinstance(child, dict | list) and _deeper_than(levels - 1, child):
-            return True
-    return False
+    nested = [child for child in children if isinstance(child, _CONTAINER)]  # nearly always none
+    return bool(nested) and any(_deeper_than(levels - 1, child) for child in nested)
 
 
 _VM: Final = {"name": _text, "network_id": _text, "netbird_ip": _text}
