@@ -7,10 +7,9 @@ taken after the commit, so nothing uncommitted can be read.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from actors.effects import Effect, Effects
 from actors.errors import ActivationError, UnansweredWakeUpError
@@ -28,8 +27,7 @@ class WakeUp:
 WAKE_UP = WakeUp()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a message led to. `committed` runs after the commit in the sender's context: for log lines."""
 
     reply: Any = None
@@ -44,12 +42,12 @@ class ActorServices(Protocol):
 
     effects: Effects
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
+    def load(self, actor_id: ActorId) -> Awaitable[bytes | None]:
         """The actor's cell."""
         ...
 
-    async def commit(self, operation: Operation) -> None:
-        """Return when durable; CommitError otherwise."""
+    def commit(self, operation: Operation) -> Awaitable[None]:
+        """Done when durable; CommitError otherwise."""
         ...
 
     def armed(self, alarm: Alarm) -> None:
@@ -61,8 +59,10 @@ class DurableActor(MailboxActor):
     """One id's actor. Any failure resets it: it forgets its memory and reads its cell again at the next message."""
 
     def __init__(self, actor_id: ActorId, services: ActorServices) -> None:
-        super().__init__()
+        super().__init__(str(actor_id))
         self.actor_id = actor_id
+        self.last_used = 0.0
+        """When it was last spoken to, on the loop's clock; kept by its namespace."""
         self._services = services
         self._active = False
 

@@ -2,7 +2,7 @@
 
 Pykka lets new actor types supply their inbox, their future and their loop (`_create_actor_inbox`,
 `_create_future`, `_start_actor_loop`); `ActorRef.tell` and `ActorRef.ask(block=False)` then work as they stand.
-Stock Pykka spends a thread on each actor; here an actor has a task, and only while there is mail.
+Stock Pykka spends a thread on each actor; here an actor at rest is a few objects, and no task either.
 
 The loop is replaced as a whole, because Pykka's own treats a BaseException (`CancelledError` is one) as a
 reason to stop every actor of the process. Not supported, on purpose: proxies, `stop`, `ActorRegistry`.
@@ -11,9 +11,10 @@ reason to stop every actor of the process. Not supported, on purpose: proxies, `
 import asyncio
 import logging
 import sys
+import threading
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from types import TracebackType
 from typing import Any, cast
@@ -96,9 +97,15 @@ class MailboxActor(pykka.Actor):
     from end to end on each removal).
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, name: str = "actor") -> None:
+        # What Pykka's own `__init__` sets, without the random URN and the threading.Event that it makes for each
+        # actor: they cost more than all the rest.
+        self.actor_urn = f"urn:actor:{name}"
+        self.actor_inbox = self._create_actor_inbox()
+        self.actor_stopped = cast("threading.Event", Flag())
+        self._actor_ref = pykka.ActorRef(self)
+        self._busy = False
+        self._idle: asyncio.Future[None] | None = None
         self._mailbox.notify = self._start_actor_loop
 
     @staticmethod
@@ -111,12 +118,15 @@ class MailboxActor(pykka.Actor):
 
     @abstractmethod
     async def handle(self, message: Any, context: Context) -> Any:
-        """The reply to `message`. No other message is handled meanwhile; an exception goes to who asked."""
+        """The reply to `message`. No other message is handled meanwhile; an exception goes to who asked.
+
+        May await futures (and what is made of them), but nothing that needs a task of its own, as a timeout does.
+        """
 
     @property
     def busy(self) -> bool:
-        """Whether a message is being handled or waiting."""
-        return self._task is not None
+        """Whether a message is being handled; while there is mail, one always is."""
+        return self._busy
 
     def retire(self) -> None:
         """Take no more mail: later `ask`s fail with ActorDeadError. Only for an actor that is not busy."""
@@ -125,45 +135,78 @@ class MailboxActor(pykka.Actor):
 
     async def drained(self) -> None:
         """Return when all mail has been handled."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._busy:
+            if self._idle is None:
+                self._idle = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._idle])
 
     @property
     def _mailbox(self) -> Mailbox:
         return cast("Mailbox", self.actor_inbox)
 
     def _start_actor_loop(self) -> None:
-        if self._task is None:
-            # A context of its own: what the first sender has bound must not stick to the task.
-            self._task = asyncio.get_running_loop().create_task(self._work(), context=Context())
+        """Called at each arrival: begin, unless the actor is in the middle of a message."""
+        if not self._busy:
+            self._work()
 
-    async def _work(self) -> None:
+    def _work(self) -> None:
         mailbox = self._mailbox
-        try:
-            while not mailbox.empty():
-                envelope, context = mailbox.take()
-                await self._answer(envelope, context)
-        finally:
-            self._task = None
-            while not mailbox.empty():  # only if this task was cancelled: nobody may be left waiting
-                _refuse(mailbox.get(), StoppedError("the actor was stopped before it took the message"))
+        while not self._busy and not mailbox.empty():
+            envelope, context = mailbox.take()
+            self._busy = True
+            self._step(self.handle(envelope.message, context), envelope)
+        if not self._busy and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
 
-    async def _answer(self, envelope: Envelope[Any], context: Context) -> None:
+    def _step(self, handler: Coroutine[Any, Any, Any], envelope: Envelope[Any]) -> None:
+        """Run the handler to its end, or until it has to wait.
+
+        By hand instead of as a task, which costs two turns of the loop: what needs no waiting is answered before
+        `ask` returns. In a context of its own, as what the sender has bound must not stick to what is done for many.
+        """
         try:
-            reply = await self.handle(envelope.message, context)
-        except asyncio.CancelledError:
-            _refuse(envelope, StoppedError("the actor was stopped while it handled the message"))
-            raise
-        except Exception as error:  # the actor's fault stays the actor's
-            if envelope.reply_to is None:
-                logger.exception("a message that nobody waits for failed: %s", type(envelope.message).__name__)
-            else:
-                _refuse(envelope, error)
-        else:
+            awaited = Context().run(handler.send, None)
+        except StopIteration as end:
+            self._busy = False
             if envelope.reply_to is not None:
-                envelope.reply_to.set(reply)
+                envelope.reply_to.set(end.value)
+        except asyncio.CancelledError:
+            self._busy = False
+            _fail(envelope, StoppedError("the actor was stopped while it handled the message"))
+        except Exception as error:  # noqa: BLE001 - the actor's fault stays the actor's
+            self._busy = False
+            _fail(envelope, error)
+        else:
+            if awaited is None:  # a bare yield, as in `asyncio.sleep(0)`
+                asyncio.get_running_loop().call_soon(self._resume, handler, envelope)
+            else:
+                awaited.add_done_callback(lambda _: self._resume(handler, envelope))
+
+    def _resume(self, handler: Coroutine[Any, Any, Any], envelope: Envelope[Any]) -> None:
+        self._step(handler, envelope)
+        self._start_actor_loop()
 
 
-def _refuse(envelope: Envelope[Any], error: Exception) -> None:
+class Flag:
+    """The part of threading.Event that Pykka asks an actor's `actor_stopped` for, without a lock."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        """Raise it."""
+        self._set = True
+
+    def is_set(self) -> bool:
+        """Whether it was raised."""
+        return self._set
+
+
+def _fail(envelope: Envelope[Any], error: Exception) -> None:
     if envelope.reply_to is not None:
         envelope.reply_to.set_exception((type(error), error, error.__traceback__))
+    else:
+        logger.error("a message that nobody waits for failed: %s", type(envelope.message).__name__, exc_info=error)

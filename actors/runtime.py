@@ -1,18 +1,22 @@
 """The runtime: how namespaces, store, writer, alarms, admission and effects meet, and in which order they stop."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from actors.actor import WAKE_UP, DurableActor
 from actors.admission import Admission, Limits
 from actors.alarms import Alarms
+from actors.batches import Batches
 from actors.clock import Clock
 from actors.effects import Effects
 from actors.group_commit import GroupCommit
 from actors.ids import ActorId
 from actors.namespace import Namespace
 from actors.storage import Alarm, Lane, Operation, Store
+
+# Cells read in one go: as many as may be asked for at once by the usual number of clients and slots.
+LARGEST_LOAD = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Runtime:
         self.clock = clock
         self.effects = Effects(self._deliver)
         self._store = store
+        self._reader: Batches[ActorId, bytes | None] = Batches(store.load, LARGEST_LOAD)
         self._writer = GroupCommit(store)
         self._residency = residency or Residency()
         self._namespaces: dict[str, Namespace] = {}
@@ -93,13 +98,13 @@ class Runtime:
         await self._writer.drained()
         await self._store.close()
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
+    def load(self, actor_id: ActorId) -> Awaitable[bytes | None]:
         """See `ActorServices`."""
-        return await self._store.load(actor_id)
+        return self._reader.submit(actor_id)
 
-    async def commit(self, operation: Operation) -> None:
+    def commit(self, operation: Operation) -> Awaitable[None]:
         """See `ActorServices`."""
-        await self._writer.commit(operation)
+        return self._writer.commit(operation)
 
     def armed(self, alarm: Alarm) -> None:
         """See `ActorServices`."""

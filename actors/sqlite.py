@@ -4,33 +4,27 @@ What `apply` has returned from survives a power cut. Operators may read the file
 readers don't stop the writer.
 """
 
+import asyncio
 import sqlite3
-from collections import defaultdict
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import aiosqlite
 
+from actors import statements
 from actors.errors import StoreError
 from actors.ids import ActorId
 from actors.schema import Schema, runtime_schema, upgrade
-from actors.storage import Column, Deferral, DueAlarm, Lane, Operation, Put, Remove, Table, Write
+from actors.statements import Statement
+from actors.storage import Column, DueAlarm, Lane, Operation
 
 # How long a write waits for another program that holds the file (an operator's shell with an open transaction).
 BUSY_SECONDS = 5.0
 
-_SAVE = """
-INSERT INTO actor_cells (namespace, name, cell, due_ms, lane) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (namespace, name) DO UPDATE SET
-    cell = excluded.cell, due_ms = excluded.due_ms, lane = excluded.lane, deferrals = 0, delivery_error = NULL
-"""
-_ERASE = "DELETE FROM actor_cells WHERE namespace = ? AND name = ?"
-_DEFER = """
-UPDATE actor_cells SET due_ms = ?, deferrals = deferrals + 1, delivery_error = ?
-WHERE namespace = ? AND name = ? AND due_ms = ? AND lane = ? AND deferrals = ?
-"""
-_LOAD = "SELECT cell FROM actor_cells WHERE namespace = ? AND name = ?"
+# Statements that SQLite keeps prepared: one for each number of rows and each kind (see `statements`).
+PREPARED = 512
+
 _ALARMS = """
 SELECT namespace, name, due_ms, deferrals FROM actor_cells
 WHERE lane = ? AND due_ms IS NOT NULL ORDER BY due_ms LIMIT ?
@@ -45,23 +39,32 @@ class SqliteStore:
         self._writer = writer
         self._reader = reader
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
+    async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
         """See `Store`."""
-        rows = await self._reader.execute_fetchall(_LOAD, actor_id)
-        for (cell,) in rows:
-            return bytes(cell)
-        return None
+        found = await self._all(self._reader, statements.load(actor_ids))
+        cells = {ActorId(namespace, name): bytes(cell) for namespace, name, cell in chain.from_iterable(found)}
+        return [cells.get(actor_id) for actor_id in actor_ids]
 
     async def apply(self, operations: Sequence[Operation]) -> None:
-        """See `Store`. One `executemany` for each kind of statement, since each call is a hop to SQLite's thread."""
-        await self._writer.execute("BEGIN IMMEDIATE")
+        """See `Store`."""
         try:
-            for statement, parameters in _plan(operations).items():
-                await self._writer.executemany(statement, parameters)
+            # Python begins the transaction with the first statement. Only the commit must wait for the others: each
+            # wait is a hop to SQLite's thread and back.
+            await self._all(self._writer, statements.plan(operations))
             await self._writer.commit()
         except BaseException:
             await self._writer.rollback()
             raise
+
+    @staticmethod
+    async def _all(connection: aiosqlite.Connection, of: Iterable[Statement]) -> list[Iterable[sqlite3.Row]]:
+        """The rows of each statement; all have been executed when it returns or raises the first error."""
+        executions = [connection.execute_fetchall(*statement) for statement in of]
+        results = await asyncio.gather(*executions, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if not isinstance(result, BaseException)]
 
     async def alarms(self, lane: Lane, limit: int) -> Sequence[DueAlarm]:
         """See `Store`."""
@@ -94,10 +97,12 @@ async def open_store(path: Path, schemas: tuple[Schema, ...] = ()) -> SqliteStor
     try:
         # First without aiosqlite, whose thread isn't waited for if the file can't be opened, and may outlive the loop.
         sqlite3.connect(path).close()
-        # Transactions are ours to begin: isolation_level None switches Python's own handling off.
-        writer = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        # "IMMEDIATE": the transaction that Python begins takes the file's lock at once, or fails before it has written.
+        writer = await aiosqlite.connect(
+            path, isolation_level="IMMEDIATE", timeout=BUSY_SECONDS, cached_statements=PREPARED
+        )
         connections.append(writer)
-        reader = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        reader = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=PREPARED)
         connections.append(reader)
         # Has an effect only on a new file: freed pages can be given back without rewriting everything. An existing
         # one would be written to nevertheless, before it is known whether we may.
@@ -119,45 +124,3 @@ async def open_store(path: Path, schemas: tuple[Schema, ...] = ()) -> SqliteStor
 async def _close(connections: list[aiosqlite.Connection]) -> None:
     for connection in connections:
         await connection.close()
-
-
-def _plan(operations: Sequence[Operation]) -> dict[str, list[Sequence[Column]]]:
-    """The statements of a batch and their parameters, in order of first use.
-
-    Grouping changes no result: an actor has one write at a time, and a deferral yields to a write in any order.
-    """
-    plan: dict[str, list[Sequence[Column]]] = defaultdict(list)
-    for operation in operations:
-        match operation:
-            case Deferral(alarm=(actor_id, due_ms, lane, deferrals)):
-                plan[_DEFER].append((operation.until_ms, operation.error, *actor_id, due_ms, int(lane), deferrals))
-            case Write(actor_id=actor_id, cell=None):
-                plan[_ERASE].append(actor_id)
-            case Write(actor_id=actor_id, cell=cell, alarm=alarm):
-                due = (None, int(Lane.FIRST)) if alarm is None else (alarm.due_ms, int(alarm.lane))
-                plan[_SAVE].append((*actor_id, cell, *due))
-        if isinstance(operation, Write):
-            for row in operation.rows:
-                match row:
-                    case Put(table=table, values=values):
-                        plan[_put_statement(table)].append(values)
-                    case Remove(table=table, key=key):
-                        plan[_remove_statement(table)].append(key)
-    return plan
-
-
-@cache
-def _put_statement(table: Table) -> str:
-    columns = ", ".join(_quoted(column) for column in table.columns)
-    marks = ", ".join("?" * len(table.columns))
-    return f"INSERT OR REPLACE INTO {_quoted(table.name)} ({columns}) VALUES ({marks})"  # noqa: S608 - registered names
-
-
-@cache
-def _remove_statement(table: Table) -> str:
-    condition = " AND ".join(f"{_quoted(column)} = ?" for column in table.key)
-    return f"DELETE FROM {_quoted(table.name)} WHERE {condition}"  # noqa: S608 - registered names, values are bound
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

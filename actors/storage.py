@@ -85,8 +85,8 @@ Operation = Write | Deferral
 class Store(Protocol):
     """A durable medium. Any method may raise an exception of the medium; then nothing of the call has happened."""
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
-        """The actor's cell, or None if it has none."""
+    async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
+        """The cell of each actor, in order; None where it has none."""
         ...
 
     async def apply(self, operations: Sequence[Operation]) -> None:

@@ -192,13 +192,14 @@ class MemoryStore:
         """Die when the nth commit from now is durable, before anybody hears of it."""
         self._countdown, self._durable_death = commits, True
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
+    async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
         """See `Store`."""
         await self._alive()
         self.loads += 1
-        if actor_id in self.unreadable:
-            raise DiskError(f"the cell of {actor_id} cannot be read")
-        return self.disk.cells.get(actor_id)
+        for actor_id in actor_ids:
+            if actor_id in self.unreadable:
+                raise DiskError(f"the cell of {actor_id} cannot be read")
+        return [self.disk.cells.get(actor_id) for actor_id in actor_ids]
 
     async def apply(self, operations: Sequence[Operation]) -> None:
         """See `Store`."""

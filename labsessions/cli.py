@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+import uvloop
 
 from actors.errors import StoreError
 from labsessions import __version__, bootstrap, logs
@@ -80,7 +81,7 @@ def serve(
         _refuse(str(error))
     logs.configure(settings.log.level, settings.log.format, secrets=settings.secrets.to_redact())
     try:
-        asyncio.run(bootstrap.serve(settings))
+        uvloop.run(bootstrap.serve(settings))
     except StoreError as error:
         _refuse(str(error))
     except OSError as error:

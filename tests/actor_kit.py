@@ -38,6 +38,12 @@ def toy_id(name: str) -> ActorId:
     return ActorId(NAMESPACE, name)
 
 
+async def cell_of(store: Store, actor_id: ActorId) -> bytes | None:
+    """The cell of one actor."""
+    (cell,) = await store.load([actor_id])
+    return cell
+
+
 def at(ms: int, lane: Lane = Lane.FIRST) -> Alarm:
     """An alarm `ms` after the beginning of driven time."""
     return Alarm(EPOCH_MS + ms, lane)

@@ -12,32 +12,32 @@ from labsessions.core.model import Lab, LabChanges, Session
 # --- in ---------------------------------------------------------------------------------------------------
 
 
-class Create(Struct, frozen=True):
+class Create(Struct, frozen=True, gc=False):
     """A client starts a lab. `generation` is a fresh UUID made by the service, never the client's `id`."""
 
     generation: str
     lab: Lab
 
 
-class Update(Struct, frozen=True):
+class Update(Struct, frozen=True, gc=False):
     """A client changes members of its session."""
 
     changes: LabChanges
 
 
-class Delete(Struct, frozen=True):
+class Delete(Struct, frozen=True, gc=False):
     """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5)."""
 
 
-class Show(Struct, frozen=True):
+class Show(Struct, frozen=True, gc=False):
     """A client asks what there is."""
 
 
-class Wake(Struct, frozen=True):
+class Wake(Struct, frozen=True, gc=False):
     """A wake-up was delivered: a question, not an order. Late, early, doubled and stale ones are harmless."""
 
 
-class AttemptEnded(Struct, frozen=True):
+class AttemptEnded(Struct, frozen=True, gc=False):
     """The outcome of one attempt: which VMs the backend confirmed, and why the others are not (None: all are).
 
     Cleaned and CleanFailed of the design's table in one message: the stored confirmations decide which it is.
@@ -62,13 +62,13 @@ class Refusal(Enum):
     BEING_CLEANED = "being_cleaned"
 
 
-class Current(Struct, frozen=True):
+class Current(Struct, frozen=True, gc=False):
     """The session as it is after the message (Show, Create, Update), or as it was before (Delete)."""
 
     session: Session
 
 
-class Done(Struct, frozen=True):
+class Done(Struct, frozen=True, gc=False):
     """The answer to a message that nobody waits for with a question: Wake and AttemptEnded."""
 
 
@@ -77,38 +77,38 @@ Reply = Current | Refusal | Done
 # --- out: events -----------------------------------------------------------------------------------------
 
 
-class Created(Struct, frozen=True):
+class Created(Struct, frozen=True, gc=False):
     """The session and its wake-up exist."""
 
     session: Session
 
 
-class Updated(Struct, frozen=True):
+class Updated(Struct, frozen=True, gc=False):
     """Members changed; `deadline_moved` tells whether the wake-up was armed anew."""
 
     session: Session
     deadline_moved: bool
 
 
-class AttemptStarted(Struct, frozen=True):
+class AttemptStarted(Struct, frozen=True, gc=False):
     """Cleanup attempt number `session.cleanup.attempts` begins; the first one means: deadline reached."""
 
     session: Session
 
 
-class AttemptFailed(Struct, frozen=True):
+class AttemptFailed(Struct, frozen=True, gc=False):
     """An attempt failed, `session.cleanup` says why and when the next one is due."""
 
     session: Session
 
 
-class Stuck(Struct, frozen=True):
+class Stuck(Struct, frozen=True, gc=False):
     """The limit of attempts was reached: a label and an alert, never an end. Happens once per session."""
 
     session: Session
 
 
-class Ended(Struct, frozen=True):
+class Ended(Struct, frozen=True, gc=False):
     """The session is over: `expired` and confirmed by the backend, or `deleted` by hand.
 
     `at_ms` is when; how late an expired one was is `at_ms - session.expires_ms`.
@@ -124,7 +124,7 @@ Event = Created | Updated | AttemptStarted | AttemptFailed | Stuck | Ended
 # --- out: effects ----------------------------------------------------------------------------------------
 
 
-class Clean(Struct, frozen=True):
+class Clean(Struct, frozen=True, gc=False):
     """Ask the backend to remove the services of `master` and to delete the `vms`, within `limit_ms`.
 
     The outcome comes back as an `AttemptEnded` with the same generation and attempt.
@@ -138,7 +138,7 @@ class Clean(Struct, frozen=True):
     limit_ms: int
 
 
-class Abandon(Struct, frozen=True):
+class Abandon(Struct, frozen=True, gc=False):
     """Stop the `Clean` of this generation: no further call is started and its outcome is not wanted."""
 
     generation: str

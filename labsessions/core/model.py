@@ -15,7 +15,7 @@ Status = Literal["active", "cleaning", "stuck"]
 MS_PER_MINUTE = 60_000
 
 
-class Lab(Struct, frozen=True, kw_only=True):
+class Lab(Struct, frozen=True, kw_only=True, gc=False):
     """What the client says of a lab, as validated. `vm` and the lists keep members that we don't know."""
 
     id: str
@@ -39,7 +39,7 @@ class Lab(Struct, frozen=True, kw_only=True):
     load_balancers: list[dict[str, Any]] | None = field(name="loadBalancers", default=None)
 
 
-class LabChanges(Struct, frozen=True, kw_only=True):
+class LabChanges(Struct, frozen=True, kw_only=True, gc=False):
     """The members that a PUT may change; `UNSET` means untouched. Shapes as in `Lab`."""
 
     duration: int | float | UnsetType = UNSET
@@ -50,7 +50,7 @@ class LabChanges(Struct, frozen=True, kw_only=True):
     load_balancers: list[dict[str, Any]] | UnsetType = field(name="loadBalancers", default=UNSET)
 
 
-class Cleanup(Struct, frozen=True, kw_only=True):
+class Cleanup(Struct, frozen=True, kw_only=True, gc=False):
     """A cleanup under way: how often tried, what is confirmed, when it is tried next.
 
     `attempts` counts attempts begun. `in_flight` is True from the start of an attempt until its outcome is
@@ -67,7 +67,7 @@ class Cleanup(Struct, frozen=True, kw_only=True):
     stuck_since_ms: int | None = None
 
 
-class Session(Struct, frozen=True, kw_only=True):
+class Session(Struct, frozen=True, kw_only=True, gc=False):
     """One user's running lab, from the accepted POST to the confirmed cleanup or the DELETE.
 
     `generation` is a UUID of the service's own: it tells this session from a later one with the same ids.
@@ -98,7 +98,7 @@ class Session(Struct, frozen=True, kw_only=True):
         return tuple(vm for vm in self.vms if vm not in confirmed)
 
 
-class State(Struct, frozen=True, kw_only=True):
+class State(Struct, frozen=True, kw_only=True, gc=False):
     """All that is kept for one user: a product, of which each part may be absent. Nothing left, nothing stored."""
 
     session: Session | None = None

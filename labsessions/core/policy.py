@@ -7,7 +7,7 @@ that a changed setting cannot move an alarm that is already armed.
 from msgspec import Struct
 
 
-class Policy(Struct, frozen=True, kw_only=True):
+class Policy(Struct, frozen=True, kw_only=True, gc=False):
     """Limits of a cleanup, in milliseconds where the name says so.
 
     `retry_interval_ms`: from a failure to the next attempt. `attempt_limit_ms`: the longest that an attempt

@@ -18,6 +18,7 @@ from labsessions.engines.tables import projected
 from labsessions.ports import Cleaner, EngineError
 
 NAMESPACE = "SessionManager"
+_WAKE = Wake()
 
 
 class SessionManager(DurableActor):
@@ -37,11 +38,12 @@ class SessionManager(DurableActor):
     def receive(self, message: Message | WakeUp) -> Outcome:
         """See `DurableActor`."""
         woken = isinstance(message, WakeUp)
-        decision = decide(
-            self._state, Wake() if isinstance(message, WakeUp) else message, self._clock.now_ms(), self._policy
-        )
+        said = _WAKE if isinstance(message, WakeUp) else message
+        decision = decide(self._state, said, self._clock.now_ms(), self._policy)
+        if decision.state is self._state and not woken:
+            return Outcome(decision.reply)
         # A wake-up writes even if nothing was due: should the stored alarm ever disagree with the state, this mends it.
-        write = self._write(decision) if woken or decision.state is not self._state else None
+        write = self._write(decision)
         self._state = decision.state
         clean = next((effect for effect in decision.effects if isinstance(effect, Clean)), None)
         return Outcome(

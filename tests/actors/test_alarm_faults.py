@@ -26,10 +26,10 @@ class FlakyStore(MemoryStore):
         self.writes: Counter[int] = Counter()
         self.loaded: list[tuple[str, int]] = []
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
+    async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
         """See `Store`."""
-        self.loaded.append((actor_id.name, _seconds()))
-        return await super().load(actor_id)
+        self.loaded += [(actor_id.name, _seconds()) for actor_id in actor_ids]
+        return await super().load(actor_ids)
 
     async def alarms(self, lane: Lane, limit: int) -> Sequence[DueAlarm]:
         """See `Store`."""

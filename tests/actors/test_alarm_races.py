@@ -24,10 +24,10 @@ class SlowStore(MemoryStore):
     async def _pause(self) -> None:
         await asyncio.sleep(self._random.random() * 0.005)
 
-    async def load(self, actor_id: ActorId) -> bytes | None:
+    async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
         """See `Store`."""
         await self._pause()
-        return await super().load(actor_id)
+        return await super().load(actor_ids)
 
     async def alarms(self, lane: Lane, limit: int) -> Sequence[DueAlarm]:
         """See `Store`."""

@@ -86,9 +86,9 @@ async def test_what_is_done_for_many_belongs_to_no_sender() -> None:
     seen: set[tuple[str, str]] = set()
 
     class CuriousStore(MemoryStore):
-        async def load(self, actor_id: ActorId) -> bytes | None:
+        async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
             seen.add(("load", REQUEST.get()))
-            return await super().load(actor_id)
+            return await super().load(actor_ids)
 
         async def apply(self, operations: Sequence[Operation]) -> None:
             seen.add(("apply", REQUEST.get()))

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from actor_kit import toy_id
+from actor_kit import cell_of, toy_id
 
 from actors.errors import SchemaTooNewError, StoreError
 from actors.schema import Schema
@@ -59,7 +59,7 @@ async def test_an_older_file_is_upgraded_and_keeps_its_rows(path: Path, before: 
 
     assert shown(path) == [("from step one", 7)]
     store = await open_store(path, (upto(3),))
-    assert await store.load(toy_id("a")) == b"cell"
+    assert await cell_of(store, toy_id("a")) == b"cell"
     await store.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from actor_kit import Add, World, toy_id
+from actor_kit import Add, World, cell_of, toy_id
 
 from actors.clock import SystemClock
 from actors.errors import StoreError
@@ -54,7 +54,7 @@ async def test_the_file_survives_a_reopening(path: Path) -> None:
     await first.close()
     second = await open_store(path, (SCHEMA,))
 
-    assert await second.load(toy_id("a")) == b"cell"
+    assert await cell_of(second, toy_id("a")) == b"cell"
     assert await second.alarms(Lane.RETRY, 10) == [alarm._replace(due_ms=99, deferrals=1)]
     assert await second.deferred() == 1
     assert await second.query('SELECT value AS v FROM "a ""table""" WHERE "the ""key""" = ?', ("a",)) == [{"v": 1}]
@@ -108,8 +108,8 @@ async def test_a_batch_after_a_failed_one_is_not_affected(store: SqliteStore) ->
     assert not store._writer.in_transaction
     await store.apply([write("b")])
 
-    assert await store.load(toy_id("a")) is None
-    assert await store.load(toy_id("b")) == b"cell"
+    assert await cell_of(store, toy_id("a")) is None
+    assert await cell_of(store, toy_id("b")) == b"cell"
 
 
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from actor_kit import toy_id
+from actor_kit import cell_of, toy_id
 
 from actors.schema import Schema
 from actors.sqlite import open_store
@@ -66,12 +66,12 @@ def due(name: str, due_ms: int, lane: Lane = Lane.FIRST, deferrals: int = 0) -> 
 
 async def test_a_cell_comes_back_as_it_was_written(medium: Medium) -> None:
     """KV-01: nothing before the first write, then the bytes of the last one, whatever they are."""
-    assert await medium.store.load(toy_id("a")) is None
+    assert await cell_of(medium.store, toy_id("a")) is None
     for cell in (bytes(range(256)), b"", b"last"):
         await medium.store.apply([save("a", cell=cell)])
-        assert await medium.store.load(toy_id("a")) == cell
-    assert await medium.store.load(toy_id("b")) is None
-    assert await medium.store.load(toy_id("a")._replace(namespace="others")) is None
+        assert await cell_of(medium.store, toy_id("a")) == cell
+    assert await cell_of(medium.store, toy_id("b")) is None
+    assert await cell_of(medium.store, toy_id("a")._replace(namespace="others")) is None
 
 
 async def test_names_are_kept_as_they_are(medium: Medium) -> None:
@@ -79,7 +79,7 @@ async def test_names_are_kept_as_they_are(medium: Medium) -> None:
     names = ["a", "A", " a", "a ", "ä", "a\u0308", "'", '"', "%", "naïve/🚀", ""]
     await medium.store.apply([save(name, cell=name.encode()) for name in names])
 
-    assert [await medium.store.load(toy_id(name)) for name in names] == [name.encode() for name in names]
+    assert [await cell_of(medium.store, toy_id(name)) for name in names] == [name.encode() for name in names]
 
 
 async def test_erasing_leaves_nothing(medium: Medium) -> None:
@@ -88,7 +88,7 @@ async def test_erasing_leaves_nothing(medium: Medium) -> None:
     for _ in range(2):
         await medium.store.apply([Write(toy_id("a"), cell=None, alarm=None)])
 
-        assert await medium.store.load(toy_id("a")) is None
+        assert await cell_of(medium.store, toy_id("a")) is None
         assert await medium.store.alarms(Lane.FIRST, 10) == [due("b", 6)]
 
 
@@ -103,14 +103,14 @@ async def test_a_failing_batch_leaves_nothing(medium: Medium) -> None:
     with pytest.raises(Exception, match=r"NOT NULL|the commit has failed"):
         await medium.store.apply(medium.spoil(list(batch)))
 
-    assert await medium.store.load(toy_id("a")) == b"old"
-    assert await medium.store.load(toy_id("b")) is None
+    assert await cell_of(medium.store, toy_id("a")) == b"old"
+    assert await cell_of(medium.store, toy_id("b")) is None
     assert await medium.store.alarms(Lane.FIRST, 10) == [due("a", 5)]
     assert await medium.store.alarms(Lane.RETRY, 10) == []
     assert await medium.rows() == [{"name": "a", "value": 1, "note": None}]
 
     await medium.store.apply(batch[1:2])
-    assert await medium.store.load(toy_id("b")) == b"new"
+    assert await cell_of(medium.store, toy_id("b")) == b"new"
 
 
 async def test_alarms_are_listed_per_lane_earliest_first(medium: Medium) -> None:
@@ -151,7 +151,7 @@ async def test_a_deferral_puts_off_the_alarm_and_is_counted(medium: Medium) -> N
 
     assert await medium.store.alarms(Lane.RETRY, 10) == [due("b", 11, Lane.RETRY), due("a", 200, Lane.RETRY, 2)]
     assert await medium.store.deferred() == 1
-    assert await medium.store.load(toy_id("a")) == b"cell"
+    assert await cell_of(medium.store, toy_id("a")) == b"cell"
 
 
 async def test_a_write_ends_the_trouble(medium: Medium) -> None:
@@ -203,7 +203,7 @@ async def test_a_deferral_does_not_arm_what_is_cleared(medium: Medium) -> None:
     await medium.store.apply([Deferral(due("a", 10), 500, "late"), Deferral(due("gone", 10), 500, "late")])
 
     assert await medium.store.alarms(Lane.FIRST, 10) == []
-    assert await medium.store.load(toy_id("gone")) is None
+    assert await cell_of(medium.store, toy_id("gone")) is None
 
 
 async def test_rows_are_put_replaced_and_removed_by_key(medium: Medium) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from actor_kit import at, toy_id, virtual
+from actor_kit import at, cell_of, toy_id, virtual
 
 from actors.clock import SystemClock
 from actors.storage import Lane, Write
@@ -204,7 +204,7 @@ def test_the_process_dies_at_the_nth_commit(durable: bool) -> None:  # noqa: FBT
 
         assert [actor_id.name for actor_id in disk.cells] == ["a", "b", *(["c"] if durable else [])]
         for call in (
-            store.load(toy_id("a")),
+            cell_of(store, toy_id("a")),
             store.apply([write("d")]),
             store.alarms(Lane.FIRST, 1),
             store.deferred(),
@@ -212,7 +212,7 @@ def test_the_process_dies_at_the_nth_commit(durable: bool) -> None:  # noqa: FBT
             with pytest.raises(ProcessDiedError):
                 await call
         await store.close()
-        assert await MemoryStore(disk).load(toy_id("a")) == b"cell"
+        assert await cell_of(MemoryStore(disk), toy_id("a")) == b"cell"
 
     run()
 
