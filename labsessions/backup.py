@@ -124,11 +124,7 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
     """All of `source` as it is at one moment, by SQLite's backup API; `target` needs no companion to be whole."""
     try:
         with closing(open_for_reading(source)) as reader, closing(_plain(target)) as writer:
-            known, stored = known_versions(), stored_versions(reader)
-            if not stored:
-                raise BackupError(f"{source} is not a database of labsessions")
-            if newer := [name for name, version in stored.items() if version > known.get(name, version)]:
-                raise BackupError(f"{source} is of a newer release (schema of {', '.join(newer)}): use that one")
+            _refuse_foreign(reader, source)
             # A snapshot: or each write of the service would make the copy begin again.
             reader.execute("BEGIN")
             reader.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
@@ -141,6 +137,18 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
             writer.execute("PRAGMA journal_mode = DELETE")
     except (ActorError, sqlite3.Error, OSError) as error:
         raise BackupError(f"cannot copy {source} to {target.parent}: {error}") from error
+
+
+def _refuse_foreign(reader: sqlite3.Connection, source: Path) -> None:
+    """BackupError for a database of something else or of a newer release."""
+    try:
+        known, stored = known_versions(), stored_versions(reader)
+    except sqlite3.DatabaseError:
+        return  # damaged: the check of the copy says what and where
+    if not stored:
+        raise BackupError(f"{source} is not a database of labsessions")
+    if newer := [name for name, version in stored.items() if version > known.get(name, version)]:
+        raise BackupError(f"{source} is of a newer release (schema of {', '.join(newer)}): use that one")
 
 
 def _plain(path: Path) -> sqlite3.Connection:
@@ -177,9 +185,12 @@ def _keep_aside(database: Path) -> Path | None:
     """
     if not database.exists():
         return None
-    with suppress(sqlite3.Error), closing(_plain(database)) as connection:
-        # Fold the log in; then there is one file only. A damaged one is kept with its log.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # Fold the log in; then there is one file only. A file that cannot be read is not tried, as SQLite would throw its
+    # log away: it is kept with it.
+    with suppress(ActorError, sqlite3.Error):
+        open_for_reading(database).close()
+        with closing(_plain(database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     kept = database.with_name(f"{database.stem}-before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}{database.suffix}")
     try:
         os.link(database, kept)
