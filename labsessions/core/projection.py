@@ -5,6 +5,7 @@ member as the client sent it. Rows carry (generation, version), so applying one 
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -135,7 +136,13 @@ def public(session: Session, now_ms: int) -> dict[str, Any]:
 def iso(instant_ms: int) -> str:
     """An instant as ISO 8601 in UTC with milliseconds: `2026-11-23T23:20:00.123Z`; SQLite's `datetime` reads it."""
     seconds, ms = divmod(instant_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+    return f"{_to_the_second(seconds)}.{ms:03d}Z"
+
+
+# Ten texts are needed for each request, most of them about the same few seconds: formatting took 5 % of the time.
+@lru_cache(maxsize=4096)
+def _to_the_second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _json(value: Any) -> str | None:

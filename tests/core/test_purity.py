@@ -19,7 +19,7 @@ from labsessions.core.messages import Message
 from labsessions.core.model import State
 
 FORBIDDEN = {"asyncio", "time", "random", "os", "sqlite3", "logging", "threading", "uuid", "secrets"}
-ALLOWED = {"collections", "datetime", "decimal", "enum", "labsessions", "msgspec", "typing"}
+ALLOWED = {"collections", "datetime", "decimal", "enum", "functools", "labsessions", "msgspec", "typing"}
 # What the allowed modules offer that would still be a clock.
 CLOCKS = {"now", "utcnow", "today"}
 
