@@ -141,7 +141,7 @@ def _copy(what: str, work: "Callable[[Progress], Copied]") -> None:
     try:
         with progress_bar(what) as progress:
             copied = work(progress)
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         _stop(str(error))
     except CheckFailedError as error:
         typer.echo(f"labsessions: {error}", err=True)

@@ -28,12 +28,19 @@ def is_held(directory: Path) -> bool | None:
     """Whether a service is running on the directory; None if this user may not know."""
     try:
         return DataDirectory(directory).held()
-    except StoreError:
+    except (StoreError, OSError):
         return None
 
 
 def check(directory: Path, database: str, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
     """Look at the folder, and at the file with the name `database` in it."""
+    try:
+        yield from _look(directory, database, free)
+    except PermissionError:
+        yield fault(CHECK, f"this user may not look into {directory}", "run as the service's user")
+
+
+def _look(directory: Path, database: str, free: Callable[[Path], int]) -> Iterator[Finding]:
     if not directory.exists():
         yield warning(CHECK, f"{directory} does not exist", "nothing: the first start makes it. Or is it another one?")
         return

@@ -35,11 +35,14 @@ def examine(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path |
 def _data(settings: Settings) -> Generator[Finding, None, int | None]:
     """Database, sessions and wake-ups; the generator's value is the latest instant stored."""
     path = settings.data_dir / DATABASE
-    if not path.exists():
-        yield ok(database.CHECK, "there is none yet: the first start makes it")
-        return None
     try:
+        if not path.exists():
+            yield ok(database.CHECK, "there is none yet: the first start makes it")
+            return None
         connection = database.open_for_reading(path)
+    except PermissionError:
+        yield fault(database.CHECK, f"this user may not read {path}", "run as the service's user")
+        return None
     except StoreError as error:
         yield fault(database.CHECK, str(error), database.RESTORE)
         return None

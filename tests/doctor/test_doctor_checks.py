@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
+from data_files import data_with
 
 from actors.directory import DataDirectory
 from labsessions.core.projection import iso
-from labsessions.doctor import backend, clock, directory, wakeups
+from labsessions.doctor import backend, clock, directory, examine, wakeups
 from labsessions.doctor.census import Census
 from labsessions.doctor.clock import AHEAD_MS, DRIFT_MS, Clocks
 from labsessions.doctor.directory import FULL_BYTES, SCARCE_BYTES
@@ -20,6 +21,7 @@ from labsessions.doctor.findings import Finding
 
 NOW = 1_764_000_000_000
 TOKEN = "s3cret-token"
+NOBODY = 65_534
 
 
 def levels(findings: list[Finding]) -> list[str]:
@@ -91,6 +93,21 @@ def test_a_file_of_somebody_else_is_a_warning(data: Path) -> None:
     os.chown(data / "x.db", 12345, 12345)
     (foreign,) = [finding for finding in directory.check(data, "x.db") if "owner (" in finding.found]
     assert (foreign.level, str(data / "x.db") in foreign.found) == ("warning", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_user_who_may_not_look_is_told_so(data: Path) -> None:
+    """Run by somebody else than the service's user: faults that say so, and no traceback."""
+    data_with(data, [])
+    (data / "lock").touch()
+    os.seteuid(NOBODY)
+    try:
+        findings = list(examine({"data_dir": data}, {}, None))
+    finally:
+        os.seteuid(0)
+    for check in ("data", "database"):
+        (finding,) = [finding for finding in findings if finding.check == check]
+        assert (finding.level, finding.found.startswith("this user may not")) == ("fault", True)
 
 
 # --- the wake-ups ----------------------------------------------------------------------------------------

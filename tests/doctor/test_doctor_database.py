@@ -1,7 +1,9 @@
 """The file: whole or damaged, ours or not, of this release, an older or a newer one; never written to."""
 
+import os
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from builders import User
@@ -11,6 +13,8 @@ from actors.errors import StoreError
 from labsessions.doctor.database import open_for_reading
 from labsessions.doctor.examine import examine_database
 from labsessions.doctor.findings import Finding
+
+NOBODY = 65_534
 
 
 def findings(database: Path) -> list[Finding]:
@@ -94,6 +98,26 @@ def test_the_file_is_not_changed(database: Path) -> None:
     before = database.read_bytes()
     findings(database)
     assert database.read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("log", [None, b"", b"x"])
+def test_a_folder_that_cannot_be_written_to_is_read_all_the_same(log: bytes | None) -> None:
+    """Without a log beside it the file is whole. With one it would be half the truth, and is refused."""
+    with TemporaryDirectory() as folder:
+        database = data_with(Path(folder), [User().create()])
+        Path(folder).chmod(0o755)
+        if log is not None:
+            database.with_name(f"{database.name}-wal").write_bytes(log)
+        os.seteuid(NOBODY)
+        try:
+            if log:
+                with pytest.raises(StoreError, match="cannot be read"):
+                    open_for_reading(database)
+            else:
+                assert faults(database) == []
+        finally:
+            os.seteuid(0)
 
 
 def test_a_name_with_all_kinds_of_characters_is_found(tmp_path: Path) -> None:
