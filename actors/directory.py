@@ -30,6 +30,19 @@ class DataDirectory:
         except OSError as error:
             raise StoreError(f"the data directory {self.path} cannot be used: {error}") from error
 
+    def held(self) -> bool:
+        """Whether a process holds it. Makes nothing; to look, it takes hold for an instant. StoreError: can't tell."""
+        if not (self.path / "lock").exists():
+            return False
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError as error:
+            raise StoreError(f"the data directory {self.path} cannot be used: {error}") from error
+        self._lock.release()
+        return False
+
     def release(self) -> None:
         """Let go. Harmless if repeated."""
         self._lock.release()

@@ -1,13 +1,14 @@
-"""The command line: `serve` (which is also what no command means), `mock-backend` and `demo`.
+"""The command line: `serve` (which is also what no command means), `backup`, `restore`, `doctor` and the rest.
 
 Exit status 2 is a fault of the settings, the data directory or the address: one message on stderr says which.
+Exit status 1 is a finding: of the demo, of the doctor, of the check of a backup.
 """
 
 import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 import uvloop
@@ -20,7 +21,13 @@ from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
 from labsessions.settings import SettingsError, load
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labsessions.backup import Copied, Progress
+
 EXIT_CANNOT_START = 2
+EXIT_FAULTY = 1
 
 app = typer.Typer(
     name="labsessions",
@@ -30,6 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables would show secrets
 )
 
+DataDir = Annotated[Path | None, typer.Option(help="Where the data is kept. (default: data)")]
+Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML).")]
 ReadyFile = Annotated[Path | None, typer.Option(help="Write http://host:port here once requests are accepted.")]
 
 
@@ -62,8 +71,8 @@ def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on. (default: 127.0.0.1)")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one. (default: 8787)")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where the data is kept. (default: data)")] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration file (TOML).")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
     ready_file: ReadyFile = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without API_TOKEN.")] = False,
 ) -> None:
@@ -86,6 +95,90 @@ def serve(
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot listen on {settings.host} port {settings.port}: {error}")
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)],
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Copy the database to a file, also while the service is serving, and check the copy."""
+    from labsessions.backup import back_up
+
+    directory = _data_dir(data_dir, config)
+    _copy("Backing up", lambda progress: back_up(directory, target, progress, force=force))
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="The backup, or a copied data folder.", show_default=False)],
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+    force: Annotated[bool, typer.Option("--force", help="Restore also if some of its sessions have faults.")] = False,
+) -> None:
+    """Put a backup in the place of the database, which is kept; the service must not be running."""
+    from labsessions.backup import restore as put_back
+
+    directory = _data_dir(data_dir, config)
+    _copy("Restoring", lambda progress: put_back(source, directory, progress, force=force))
+
+
+def _data_dir(data_dir: Path | None, config: Path | None) -> Path:
+    """Where the data is. Whether the service's address would be safe is not asked here."""
+    try:
+        return load({"data_dir": data_dir, "insecure": True}, os.environ, config).data_dir
+    except SettingsError as error:
+        _stop(str(error))
+
+
+def _copy(what: str, work: "Callable[[Progress], Copied]") -> None:
+    from labsessions.backup import BackupError, CheckFailedError
+    from labsessions.progress import progress_bar
+
+    try:
+        with progress_bar(what) as progress:
+            copied = work(progress)
+    except (BackupError, OSError) as error:
+        _stop(str(error))
+    except CheckFailedError as error:
+        typer.echo(f"labsessions: {error}", err=True)
+        for finding in error.faults:
+            typer.echo(f"fault    {finding.check:<10} {finding}", err=True)
+        raise typer.Exit(EXIT_FAULTY) from None
+    size = f"{copied.size_bytes / 1_048_576:.1f} MiB"
+    typer.echo(f"{copied.path}: {size}, {copied.sessions} sessions, {copied.history} lines of history, checked")
+    if copied.kept is not None:
+        typer.echo(f"the database that was there is kept as {copied.kept}")
+    if copied.missing:
+        typer.echo(
+            f"{copied.missing} running sessions of that one are not in the backup: nothing will clean up their VMs"
+        )
+
+
+@app.command()
+def doctor(
+    *,
+    config: Config = None,
+    data_dir: DataDir = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Examine settings, data, backend and clock, and say what to do; changes nothing. Exit status 1 if a fault."""
+    from labsessions.doctor import examine
+    from labsessions.doctor.report import as_json, line
+
+    findings = []
+    for finding in examine({"data_dir": data_dir}, os.environ, config):
+        findings.append(finding)
+        if not json:
+            typer.echo(line(finding))
+    if json:
+        typer.echo(as_json(findings))
+    if any(finding.level == "fault" for finding in findings):
+        raise typer.Exit(EXIT_FAULTY)
 
 
 @app.command("mock-backend")
@@ -118,5 +211,9 @@ def demo() -> None:
 
 
 def _refuse(message: str) -> NoReturn:
-    typer.echo(f"labsessions cannot start: {message}", err=True)
+    _stop(message, "labsessions cannot start")
+
+
+def _stop(message: str, what: str = "labsessions") -> NoReturn:
+    typer.echo(f"{what}: {message}", err=True)
     raise typer.Exit(EXIT_CANNOT_START)

@@ -30,7 +30,7 @@ def flags_of_commands() -> dict[str, set[str]]:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
     return {
-        name: {flag for parameter in command.params for flag in parameter.opts}
+        name: {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
         for name, command in group.commands.items()
     }
 

@@ -1,0 +1,58 @@
+"""Database files for tests, written by the real store: users of `builders` in, a data directory out."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from builders import User
+
+from actors.ids import ActorId
+from actors.sqlite import open_store
+from actors.storage import Alarm, Lane, Write
+from labsessions.bootstrap import DATABASE
+from labsessions.core.codec import encode
+from labsessions.core.machine import is_retry, wake_at
+from labsessions.core.model import State
+from labsessions.engines.embedded import NAMESPACE
+from labsessions.engines.tables import projected, schema
+
+
+def data_with(folder: Path, users: Iterable[User]) -> Path:
+    """The database in `folder`, with the states of these users as the engine stores them; nobody uses it any more."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    database = folder / DATABASE
+    asyncio.run(_write(database, [_stored(user.state) for user in users]))
+    return database
+
+
+async def _write(database: Path, writes: list[Write]) -> None:
+    store = await open_store(database, (schema(),))
+    await store.apply(writes)
+    await store.close()
+
+
+def _stored(state: State) -> Write:
+    assert state.session is not None
+    user = state.session.lab.user_id
+    due_ms = wake_at(state)
+    assert due_ms is not None
+    alarm = Alarm(due_ms, Lane.RETRY if is_retry(state) else Lane.FIRST)
+    return Write(ActorId(NAMESPACE, user), encode(state), alarm, projected(user, state, ()))
+
+
+def sql(database: Path, statement: str, *parameters: object) -> None:
+    """Change the file behind everybody's back."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(statement, parameters)
+
+
+def spoil_page(database: Path, table: str) -> None:
+    """Overwrite the first page of a table's content with noise, as a broken disk does."""
+    with closing(sqlite3.connect(database)) as connection:
+        ((root,),) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,))
+        ((size,),) = connection.execute("PRAGMA page_size")
+    with database.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xa5" * size)
