@@ -1,0 +1,13 @@
+"""The benchmark's own server as a process: `python -m labsessions.bench bare --ready-file PATH`."""
+
+import argparse
+from pathlib import Path
+
+from labsessions.bench.bare import serve_bare
+from labsessions.bench.loop import run_on_uvloop
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("server", choices=["bare"])
+    parser.add_argument("--ready-file", type=Path, required=True)
+    run_on_uvloop(serve_bare(parser.parse_args().ready_file))

@@ -1,0 +1,63 @@
+"""One run of the benchmark from its options to its exit status: 1 if anything was lost, wrong or doubled, else 0.
+
+Slowness is no fault: what is met and what isn't stands in the report.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Final
+
+import msgspec
+from msgspec import structs
+from rich.console import Console
+
+from labsessions.bench.figures import Report, Result
+from labsessions.bench.load import LoadError
+from labsessions.bench.loop import run_on_uvloop
+from labsessions.bench.machine import choose_placement, commit, describe, on_cores
+from labsessions.bench.options import Options
+from labsessions.bench.report import show
+from labsessions.bench.scenarios import SCENARIOS
+from labsessions.bench.stage import Stage
+from labsessions.children import ChildError
+
+EXIT_WRONG: Final = 1
+
+
+def run_bench(options: Options, console: Console | None = None) -> int:
+    """Run, print the report (None: to standard output), write it as JSON if asked to; the exit status."""
+    console = console or Console()
+    report = run_on_uvloop(_measured(options, console))
+    show(report, console)
+    if options.json_file is not None:
+        options.json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    return EXIT_WRONG if any(result.faults for result in report.results) else 0
+
+
+async def _measured(options: Options, console: Console) -> Report:
+    placement = choose_placement()
+    with TemporaryDirectory(prefix="labsessions-bench-", dir=options.folder) as name, on_cores(placement.load):
+        folder = Path(name)
+        stage = Stage(folder, options.sizes, placement, lambda text: console.print(f"… {text}", style="dim"))
+        machine = describe(placement, folder)
+        results = [await _one(scenario, stage) for scenario in SCENARIOS if scenario in options.scenarios]
+    return Report(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit(),
+        quick=options.quick,
+        machine=machine,
+        results=results,
+    )
+
+
+async def _one(name: str, stage: Stage) -> Result:
+    """A scenario that cannot be played to its end is a fault of its own; the others are played all the same."""
+    stage.say(name)
+    started = perf_counter()
+    try:
+        result = await SCENARIOS[name](stage)
+    except (ChildError, LoadError, OSError) as error:
+        result = Result(name=name, title=name, figures=[], faults=[f"{type(error).__name__}: {error}"])
+    return structs.replace(result, seconds=round(perf_counter() - started, 1))
