@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 from rich.console import Console
 
+from labsessions.bench.compare import show_changes
 from labsessions.bench.figures import Report, Result
 from labsessions.bench.load import LoadError
 from labsessions.bench.loop import run_on_uvloop
@@ -24,16 +25,25 @@ from labsessions.bench.stage import Stage
 from labsessions.children import ChildError
 
 EXIT_WRONG: Final = 1
+PIPED_COLUMNS: Final = 120
 
 
 def run_bench(options: Options, console: Console | None = None) -> int:
     """Run, print the report (None: to standard output), write it as JSON if asked to; the exit status."""
-    console = console or Console()
+    console = console or _console()
     report = run_on_uvloop(_measured(options, console))
     show(report, console)
+    if options.earlier is not None:
+        show_changes(options.earlier, report, options.tolerance, console)
     if options.json_file is not None:
         options.json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return EXIT_WRONG if any(result.faults for result in report.results) else 0
+
+
+def _console() -> Console:
+    """A terminal has its own width; in a file nothing is cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_COLUMNS)
 
 
 async def _measured(options: Options, console: Console) -> Report:

@@ -34,7 +34,7 @@ FULL = Sizes(
     growth_requests=3_000,
     long_per_second=500,
     long_minutes=10,
-    single=20,
+    single=10,
 )
 
 QUICK = Sizes(
