@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from labsessions.bench.bare import serve_bare
-from labsessions.bench.loop import run_on_uvloop
+from labsessions.process import run
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", choices=["bare"])
     parser.add_argument("--ready-file", type=Path, required=True)
-    run_on_uvloop(serve_bare(parser.parse_args().ready_file))
+    run(serve_bare(parser.parse_args().ready_file))

@@ -63,7 +63,7 @@ class Outcome:
 
 
 async def flood(url: str, requests: Iterable[Request], connections: int = CONNECTIONS) -> Outcome:
-    """Send all requests, a next one on each connection as soon as it has its answer. Raises OSError."""
+    """Send all requests, a next one on each connection as soon as it has its answer. LoadError without connections."""
     outcome = Outcome()
     opened = await asyncio.gather(*(connect(url) for _ in range(connections)))
     started = perf_counter()
@@ -111,7 +111,7 @@ async def paced(
 ) -> Outcome:
     """Send so many requests a second, however slow the answers are; latencies count from when each was to be sent.
 
-    `seen` is called with each answer. Raises OSError.
+    `seen` is called with each answer.
     """
     outcome = Outcome()
     started = perf_counter()

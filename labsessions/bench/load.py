@@ -121,10 +121,13 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(url: str) -> Connection:
-    """A new connection to the server at `http://host:port`. Raises OSError."""
+    """A new connection to the server at `http://host:port`. Raises LoadError if it can't be made."""
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or HTTP_PORT
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, host, port)
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, host, port)
+    except OSError as error:
+        raise LoadError(f"no connection to {url}: {error}") from error
     return connection
 
 
@@ -136,7 +139,7 @@ class Pool:
         self._idle: list[Connection] = []
 
     async def ask(self, request: bytes) -> Answer:
-        """The answer to one request. Raises LoadError or OSError if there is none."""
+        """The answer to one request. Raises LoadError if there is none."""
         connection = await self._connection()
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 

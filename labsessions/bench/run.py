@@ -3,6 +3,8 @@
 Slowness is no fault: what is met and what isn't stands in the report.
 """
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,31 +15,46 @@ import msgspec
 from msgspec import structs
 from rich.console import Console
 
+from actors.errors import StoreError
 from labsessions.bench.compare import show_changes
 from labsessions.bench.figures import Report, Result
 from labsessions.bench.load import LoadError
-from labsessions.bench.loop import run_on_uvloop
 from labsessions.bench.machine import choose_placement, commit, describe, on_cores
 from labsessions.bench.options import Options
 from labsessions.bench.report import show
 from labsessions.bench.scenarios import SCENARIOS
 from labsessions.bench.stage import Stage
 from labsessions.children import ChildError
+from labsessions.process import run, stop_signal
 
 EXIT_WRONG: Final = 1
+EXIT_INTERRUPTED: Final = 130  # what shells say of a process that SIGINT has ended
 PIPED_COLUMNS: Final = 120
 
 
 def run_bench(options: Options, console: Console | None = None) -> int:
     """Run, print the report (None: to standard output), write it as JSON if asked to; the exit status."""
     console = console or _console()
-    report = run_on_uvloop(_measured(options, console))
+    report = run(_unless_stopped(_measured(options, console)))
+    if report is None:
+        return EXIT_INTERRUPTED
     show(report, console)
     if options.earlier is not None:
         show_changes(options.earlier, report, options.tolerance, console)
     if options.json_file is not None:
         options.json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     return EXIT_WRONG if any(result.faults for result in report.results) else 0
+
+
+async def _unless_stopped(measuring: Coroutine[None, None, Report]) -> Report | None:
+    """The report, or None if a signal came first. The processes and the folder are gone in either case."""
+    with stop_signal() as stop:
+        running = asyncio.create_task(measuring)
+        running.add_done_callback(lambda _: stop.set())
+        await stop.wait()
+        interrupted = running.cancel()
+        await asyncio.wait({running})
+    return None if interrupted else running.result()
 
 
 def _console() -> Console:
@@ -68,6 +85,6 @@ async def _one(name: str, stage: Stage) -> Result:
     started = perf_counter()
     try:
         result = await SCENARIOS[name](stage)
-    except (ChildError, LoadError, OSError) as error:
+    except (ChildError, LoadError, StoreError, OSError) as error:
         result = Result(name=name, title=name, figures=[], faults=[f"{type(error).__name__}: {error}"])
     return structs.replace(result, seconds=round(perf_counter() - started, 1))

@@ -67,7 +67,7 @@ async def _answers(url: str) -> None:
                 try:
                     if (await pool.ask(health)).status == OK:
                         return
-                except (LoadError, OSError):
+                except LoadError:
                     await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise LoadError(f"no answer within {PATIENCE_SECONDS:.0f} s of the start") from None
