@@ -20,6 +20,7 @@ _HOST: Final = "127.0.0.1"
 # What the service adds to the body of a session.
 _ADDED: Final[dict[str, Any]] = {
     "id": "2f5b8c1e-6f2c-4a53-9d5e-0b6f0f6e3a11",
+    "worker_nodes": None,
     "created_at": "2026-01-01T09:00:00.000Z",
     "updated_at": "2026-01-01T09:00:00.000Z",
     "status": "active",

@@ -4,7 +4,7 @@ Slowness is no fault: what is met and what isn't stands in the report.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from labsessions.bench.load import LoadError
 from labsessions.bench.machine import choose_placement, commit, describe, on_cores
 from labsessions.bench.options import Options
 from labsessions.bench.report import show
-from labsessions.bench.scenarios import SCENARIOS
+from labsessions.bench.scenarios import SCENARIOS, Scenario
 from labsessions.bench.stage import Stage
 from labsessions.children import ChildError
 from labsessions.process import run, stop_signal
@@ -32,10 +32,10 @@ EXIT_INTERRUPTED: Final = 130  # what shells say of a process that SIGINT has en
 PIPED_COLUMNS: Final = 120
 
 
-def run_bench(options: Options, console: Console | None = None) -> int:
+def run_bench(options: Options, console: Console | None = None, scenarios: Mapping[str, Scenario] = SCENARIOS) -> int:
     """Run, print the report (None: to standard output), write it as JSON if asked to; the exit status."""
     console = console or _console()
-    report = run(_unless_stopped(_measured(options, console)))
+    report = run(_unless_stopped(_measured(options, console, scenarios)))
     if report is None:
         return EXIT_INTERRUPTED
     show(report, console)
@@ -63,13 +63,13 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=PIPED_COLUMNS)
 
 
-async def _measured(options: Options, console: Console) -> Report:
+async def _measured(options: Options, console: Console, scenarios: Mapping[str, Scenario]) -> Report:
     placement = choose_placement()
-    with TemporaryDirectory(prefix="labsessions-bench-", dir=options.folder) as name, on_cores(placement.load):
-        folder = Path(name)
+    with TemporaryDirectory(prefix="labsessions-bench-", dir=options.folder) as path, on_cores(placement.load):
+        folder = Path(path)
         stage = Stage(folder, options.sizes, placement, lambda text: console.print(f"… {text}", style="dim"))
         machine = describe(placement, folder)
-        results = [await _one(scenario, stage) for scenario in SCENARIOS if scenario in options.scenarios]
+        results = [await _one(name, play, stage) for name, play in scenarios.items() if name in options.scenarios]
     return Report(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit(),
@@ -79,12 +79,12 @@ async def _measured(options: Options, console: Console) -> Report:
     )
 
 
-async def _one(name: str, stage: Stage) -> Result:
+async def _one(name: str, play: Scenario, stage: Stage) -> Result:
     """A scenario that cannot be played to its end is a fault of its own; the others are played all the same."""
     stage.say(name)
     started = perf_counter()
     try:
-        result = await SCENARIOS[name](stage)
+        result = await play(stage)
     except (ChildError, LoadError, StoreError, OSError) as error:
         result = Result(name=name, title=name, figures=[], faults=[f"{type(error).__name__}: {error}"])
     return structs.replace(result, seconds=round(perf_counter() - started, 1))
