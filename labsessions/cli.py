@@ -18,7 +18,6 @@ from labsessions.demo import run_demo
 from labsessions.mockbackend import Fault, FaultError, parse_faults
 from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
-from labsessions.process import run
 from labsessions.settings import SettingsError, load
 
 EXIT_CANNOT_START = 2
@@ -107,7 +106,7 @@ def mock_backend(
     if fail_next:
         faults.append(next_deletions_fail(fail_next))
     try:
-        run(serve_mock_backend(host, port, ready_file, token, faults))
+        uvloop.run(serve_mock_backend(host, port, ready_file, token, faults))
     except OSError as error:
         _refuse(f"cannot listen on {host} port {port}: {error}")
 

@@ -1,27 +1,12 @@
-"""What every long-running command does as a process: run on a fast loop, stop on a signal, say where it serves."""
+"""What every long-running command does as a process: stop on a signal, and say where it serves."""
 
 import asyncio
 import signal
-import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-T = TypeVar("T")
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` on uvloop, which serves a request for less. Windows has none: asyncio's own it is."""
-    if sys.platform == "win32":
-        return asyncio.run(main)
-    import uvloop  # noqa: PLC0415 - see above
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
 
 
 @contextmanager

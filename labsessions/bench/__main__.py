@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
+import uvloop
+
 from labsessions.bench.bare import serve_bare
-from labsessions.process import run
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("server", choices=["bare"])
     parser.add_argument("--ready-file", type=Path, required=True)
-    run(serve_bare(parser.parse_args().ready_file))
+    uvloop.run(serve_bare(parser.parse_args().ready_file))

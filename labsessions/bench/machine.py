@@ -59,7 +59,7 @@ def describe(placement: Placement, folder: Path) -> dict[str, str | int | float]
         "placement": str(placement),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        **{name: version(name) for name in _LIBRARIES if name != "uvloop" or os.name == "posix"},
+        **{name: version(name) for name in _LIBRARIES},
     }
 
 

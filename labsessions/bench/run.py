@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Final
 
 import msgspec
+import uvloop
 from msgspec import structs
 from rich.console import Console
 
@@ -25,7 +26,7 @@ from labsessions.bench.report import show
 from labsessions.bench.scenarios import SCENARIOS, Scenario
 from labsessions.bench.stage import Stage
 from labsessions.children import ChildError
-from labsessions.process import run, stop_signal
+from labsessions.process import stop_signal
 
 EXIT_WRONG: Final = 1
 EXIT_INTERRUPTED: Final = 130  # what shells say of a process that SIGINT has ended
@@ -35,7 +36,7 @@ PIPED_COLUMNS: Final = 120
 def run_bench(options: Options, console: Console | None = None, scenarios: Mapping[str, Scenario] = SCENARIOS) -> int:
     """Run, print the report (None: to standard output), write it as JSON if asked to; the exit status."""
     console = console or _console()
-    report = run(_unless_stopped(_measured(options, console, scenarios)))
+    report = uvloop.run(_unless_stopped(_measured(options, console, scenarios)))
     if report is None:
         return EXIT_INTERRUPTED
     show(report, console)
