@@ -4,10 +4,11 @@ Each answer is compared with what was expected; a benchmark of wrong answers is 
 """
 
 import asyncio
+import gc
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final, NamedTuple
 
 from labsessions.bench.load import Answer, Connection, LoadError, Pool, connect
@@ -27,9 +28,13 @@ class Request(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of many requests: seconds from the first to the last, each latency in seconds, what was wrong."""
+    """What came of many requests: seconds from the first to the last, each latency in seconds, what was wrong.
+
+    `client_cpu_seconds`: what the client itself has used; near `seconds`, the client was the limit.
+    """
 
     seconds: float = 0.0
+    client_cpu_seconds: float = 0.0
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     wrong: int = 0
     first_wrong: str = ""
@@ -66,12 +71,16 @@ async def flood(url: str, requests: Iterable[Request], connections: int = CONNEC
     """Send all requests, a next one on each connection as soon as it has its answer. LoadError without connections."""
     outcome = Outcome()
     opened = await asyncio.gather(*(connect(url) for _ in range(connections)))
-    started = perf_counter()
+    # A pass of the collector over all the requests that were made ahead would be taken for the server's.
+    gc.disable()
+    started, cpu_started = perf_counter(), process_time()
     try:
         left = iter(requests)
         await asyncio.gather(*(_keep_busy(connection, left, outcome) for connection in opened))
         outcome.seconds = perf_counter() - started
+        outcome.client_cpu_seconds = process_time() - cpu_started
     finally:
+        gc.enable()
         for connection in opened:
             connection.close()
     return outcome

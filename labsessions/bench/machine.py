@@ -64,16 +64,17 @@ def describe(placement: Placement, folder: Path) -> dict[str, str | int | float]
 
 
 def commit() -> str | None:
-    """The commit of this code, with `+` if files have changed since; None where git doesn't know."""
+    """The commit of this code, with `+` if files have changed since; None where git doesn't know this file."""
     home = Path(__file__).parent
+    commands = (("ls-files", "--error-unmatch", __file__), ("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
     try:
         shown = [
             subprocess.run(["git", *arguments], cwd=home, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603, S607
-            for arguments in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain"))
+            for arguments in commands
         ]
     except (OSError, subprocess.CalledProcessError):
         return None
-    head, changed = shown
+    _, head, changed = shown
     return f"{head}+" if changed else head
 
 

@@ -4,6 +4,8 @@ import asyncio
 import io
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from bench_kit import TINY, report, result
 from msgspec import structs
 from rich.console import Console
+from typer.testing import CliRunner
 
 from labsessions.bench.figures import Report, Result, more
 from labsessions.bench.flood import Request
@@ -26,6 +29,7 @@ from labsessions.bench.scenarios import SCENARIOS
 from labsessions.bench.sizes import FULL, QUICK
 from labsessions.bench.stage import API_TOKEN, Stage
 from labsessions.children import ChildError
+from labsessions.cli import app
 
 ASKED: dict[str, Any] = {
     "quick": False,
@@ -84,6 +88,18 @@ def test_only_a_report_of_this_format_can_be_compared_with(tmp_path: Path) -> No
     file.write_bytes(b"{}")
     with pytest.raises(BenchError, match="not the result of a benchmark"):
         options_of(**ASKED | {"compare": file})
+
+
+def test_the_command_line_refuses_with_status_2() -> None:
+    """As with every fault of what was asked for; nothing has been started by then."""
+    refused = CliRunner().invoke(app, ["bench", "--scenario", "nonsense"])
+    assert (refused.exit_code, "--scenario: there is no nonsense" in refused.stderr) == (2, True)
+
+
+def test_the_other_commands_do_without_the_benchmark() -> None:
+    """A service that starts has no use for it, and imports take time."""
+    code = "import sys, labsessions.cli; sys.exit(any(name.startswith('labsessions.bench') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own words
 
 
 # --- exit status ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ machine is doing meanwhile troubles both alike.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -56,7 +56,10 @@ async def requests(stage: Stage) -> Result:
     return Result(
         name="requests",
         title="Create, get, delete with 64 connections",
-        figures=[figure for kind in kinds for figure in _figures(kind, seen["service", kind], seen["bare", kind])],
+        figures=[
+            *(figure for kind in kinds for figure in _figures(kind, seen["service", kind], seen["bare", kind])),
+            less("load client: busiest", _busiest_percent(each for rounds in seen.values() for each in rounds), "%"),
+        ],
         faults=[
             fault
             for (name, kind), rounds in seen.items()
@@ -72,6 +75,11 @@ async def _measured(server: Child, to_send: list[Request]) -> Round:
     outcome = await flood(server.url, to_send)
     after = usage(server.process.pid)
     return Round(outcome, after.cpu_seconds - before.cpu_seconds, after.written_bytes - before.written_bytes)
+
+
+def _busiest_percent(rounds: Iterable[Round]) -> float:
+    """How much of its core the client needed at most. Near 100 it was the limit, and the ratios are too good."""
+    return max(100 * each.outcome.client_cpu_seconds / each.outcome.seconds for each in rounds)
 
 
 def _figures(kind: Kind, service: list[Round], bare: list[Round]) -> Iterator[Figure]:
