@@ -199,7 +199,7 @@ def mock_backend(
     if fail_next:
         faults.append(next_deletions_fail(fail_next))
     try:
-        asyncio.run(serve_mock_backend(host, port, ready_file, token, faults))
+        uvloop.run(serve_mock_backend(host, port, ready_file, token, faults))
     except OSError as error:
         _refuse(f"cannot listen on {host} port {port}: {error}")
 
@@ -208,6 +208,38 @@ def mock_backend(
 def demo() -> None:
     """Show the service at work on five labs of a few seconds; exit status 1 if one goes differently than expected."""
     raise typer.Exit(asyncio.run(run_demo()))
+
+
+@app.command()
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Small numbers: about a minute instead of an hour.")] = False,
+    scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; may be repeated.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long the long run is. (default: 10)")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where the data lies meanwhile: a folder on a real disk.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the result here.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Compare with this earlier result.")] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="Changes up to so many per cent are noise.")] = 10,
+) -> None:
+    """Measure the service against a bare aiohttp server; exit status 1 if anything was lost, wrong or doubled."""
+    # Not with the others: `serve` needs none of it, and shall start fast.
+    from labsessions.bench.options import BenchError, options_of
+    from labsessions.bench.run import run_bench
+
+    try:
+        options = options_of(
+            quick=quick,
+            scenarios=scenario or [],
+            minutes=minutes,
+            folder=folder,
+            json_file=json,
+            compare=compare,
+            tolerance=tolerance,
+        )
+    except BenchError as error:
+        typer.echo(f"bench: {error}", err=True)
+        raise typer.Exit(EXIT_CANNOT_START) from error
+    raise typer.Exit(run_bench(options))
 
 
 def _refuse(message: str) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 from rich.console import Console
 
-from labsessions.demo.children import Child, DemoError, running
+from labsessions.children import Child, ChildError, running
 from labsessions.demo.client import Client
 from labsessions.demo.scenarios import RETRY_SECONDS, RETRY_SPREAD, SCENARIOS, Scenario
 from labsessions.demo.screen import Screen, open_console
@@ -52,7 +52,7 @@ async def _story(console: Console, scenarios: Sequence[Scenario]) -> int:
     screen.say(INTRODUCTION)
     try:
         results = await _played(screen, scenarios)
-    except (DemoError, OSError) as error:
+    except (ChildError, OSError) as error:
         screen.show()
         screen.say(f"The demo has failed: {error}", "bold red")
         return EXIT_DIFFERENT

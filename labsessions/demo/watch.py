@@ -3,14 +3,14 @@
 import aiohttp
 import msgspec
 
-from labsessions.demo.children import Child, DemoError
+from labsessions.children import Child, ChildError
 from labsessions.demo.client import ANSWER_SECONDS
 from labsessions.demo.screen import Screen, now_ms
 from labsessions.mockbackend import Call
 
 
 class Watch:
-    """Looks at the service's log and the backend's record, and shows what is new. Raises DemoError without a record."""
+    """Shows what is new in the service's log and the backend's record. Raises ChildError without a record."""
 
     def __init__(self, screen: Screen, http: aiohttp.ClientSession, service: Child, backend: Child) -> None:
         self._screen = screen
@@ -50,4 +50,4 @@ class Watch:
             async with self._http.get(f"{self._backend.url}/__calls", timeout=limit) as response:
                 return msgspec.json.decode(await response.read(), type=list[Call])
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
-            raise DemoError(f"the backend's record can't be read: {type(error).__name__}") from error
+            raise ChildError(f"the backend's record can't be read: {type(error).__name__}") from error

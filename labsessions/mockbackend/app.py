@@ -2,7 +2,9 @@
 
 | Route | Meaning |
 | --- | --- |
-| `GET /__calls[?lab_request_id=…]`, `DELETE /__calls` | the calls as they arrived (`record.Call`); forget them |
+| `GET /__calls[?lab_request_id=…][&after=SEQ]` | the calls as they arrived (`record.Call`), or those behind one |
+| `DELETE /__calls[?through=SEQ]` | forget them, or those up to one |
+| `GET /__counts` | how many calls, and how many different VMs and services are gone: cheap, whatever was recorded |
 | `GET /__state` | the VMs and services deleted, the most deletions seen at once |
 | `POST /__faults`, `GET /__faults`, `DELETE /__faults` | add one fault or a list (see `faults`); show; delete all |
 """
@@ -10,7 +12,7 @@
 import asyncio
 from collections.abc import Iterable
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -19,6 +21,8 @@ from msgspec import Meta, Struct
 from labsessions.mockbackend.answers import answer
 from labsessions.mockbackend.faults import Fault, FaultError, FaultScript, Route, parse_faults
 from labsessions.mockbackend.record import Call, Record
+
+T = TypeVar("T")
 
 Id = Annotated[str, Meta(min_length=1)]
 
@@ -97,13 +101,31 @@ class Backend:
     # --- the routes of the test --------------------------------------------------------------------------
 
     async def show_calls(self, request: web.Request) -> web.Response:
-        """All calls, or those for one VM."""
-        return _json(self.record.calls(lab_request_id=request.query.get("lab_request_id")))
+        """All calls, or those for one VM, or those that came after one."""
+        try:
+            after = _number(request, "after", 0)
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json(self.record.calls(lab_request_id=request.query.get("lab_request_id"), after=after))
 
-    async def clear_calls(self, _request: web.Request) -> web.Response:
-        """Forget the calls."""
-        self.record.clear()
+    async def clear_calls(self, request: web.Request) -> web.Response:
+        """Forget the calls, or those up to one."""
+        try:
+            self.record.clear(_number(request, "through", None))
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
         return web.Response(status=204)
+
+    async def show_counts(self, _request: web.Request) -> web.Response:
+        """For whoever asks often while much is going on."""
+        record = self.record
+        return _json(
+            {
+                "calls": record.seq,
+                "vms_deleted": len(record.vms_deleted),
+                "services_deleted": len(record.services_deleted),
+            }
+        )
 
     async def show_state(self, _request: web.Request) -> web.Response:
         """What is gone, and how hard we were pressed."""
@@ -151,6 +173,7 @@ def make_app(token: str | None = None, *, faults: Iterable[Fault] = ()) -> web.A
             web.post("/api/v1/labs/delete", partial(backend.handle, "delete")),
             web.get("/__calls", backend.show_calls),
             web.delete("/__calls", backend.clear_calls),
+            web.get("/__counts", backend.show_counts),
             web.get("/__state", backend.show_state),
             web.post("/__faults", backend.add_faults),
             web.get("/__faults", backend.show_faults),
@@ -165,6 +188,16 @@ def _parse(route: Route, body: bytes) -> tuple[str, str | None]:
         return msgspec.json.decode(body, type=_ExposeBody).lab_request_id, None
     parsed = msgspec.json.decode(body, type=_DeleteBody)
     return parsed.lab_request_id, parsed.user_id
+
+
+def _number(request: web.Request, name: str, default: T) -> int | T:
+    """A number of the query. Raises ValueError naming it."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal():
+        raise ValueError(f"{name} must be a whole number of at least 0, got {text!r}")
+    return int(text)
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from bisect import bisect_right
 from typing import Literal
 
 from msgspec import Struct
@@ -11,11 +12,14 @@ from labsessions.mockbackend.faults import Route
 Unanswered = Literal["dropped", "hung", "cancelled"]
 
 
-class Call(Struct, kw_only=True):
+class Call(Struct, kw_only=True, gc=False):
     """One call, recorded when its headers have arrived and completed as more becomes known.
 
     `status` is None while the call is in flight; `dropped`: the server closed the connection, `hung`: it never
     meant to answer, `cancelled`: the client went first. Instants are wall time in milliseconds since 1970 UTC.
+
+    Without `gc`: it refers to nothing that could refer to it, and a collector that walks a hundred thousand of them
+    would make the answers late.
     """
 
     seq: int
@@ -37,7 +41,7 @@ class Record:
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
-        self._seq = 0
+        self.seq = 0  # of the last call: how many there were
         self._changed = asyncio.Event()
         self._deleting = 0
         self.max_concurrent_deletes = 0
@@ -46,9 +50,9 @@ class Record:
 
     def arrived(self, *, route: Route, method: str, authorized: bool, content_type: str) -> Call:
         """Enter a call whose body has still to be read."""
-        self._seq += 1
+        self.seq += 1
         call = Call(
-            seq=self._seq,
+            seq=self.seq,
             at_ms=_now_ms(),
             route=route,
             method=method,
@@ -78,17 +82,17 @@ class Record:
             self._deleting -= 1
         self._changed.set()
 
-    def calls(self, *, route: Route | None = None, lab_request_id: str | None = None) -> list[Call]:
-        """The calls on this route and for this VM (None: any)."""
+    def calls(self, *, route: Route | None = None, lab_request_id: str | None = None, after: int = 0) -> list[Call]:
+        """The calls on this route and for this VM (None: any), with a larger `seq` than `after`."""
         return [
             call
-            for call in self._calls
+            for call in self._calls[bisect_right(self._calls, after, key=_seq) :]
             if route in (None, call.route) and lab_request_id in (None, call.lab_request_id)
         ]
 
-    def clear(self) -> None:
-        """Forget the calls; the numbering goes on, and what is deleted stays deleted."""
-        self._calls.clear()
+    def clear(self, through: int | None = None) -> None:
+        """Forget the calls up to this `seq` (None: all); the numbering goes on, and what is deleted stays deleted."""
+        del self._calls[: None if through is None else bisect_right(self._calls, through, key=_seq)]
 
     async def wait_for_calls(self, n: int, *, route: Route | None = None) -> list[Call]:
         """Wait until n calls are known by what they are about (or have ended before), and return all of those."""
@@ -96,6 +100,10 @@ class Record:
             self._changed.clear()
             await self._changed.wait()
         return found
+
+
+def _seq(call: Call) -> int:
+    return call.seq
 
 
 def _now_ms() -> int:

@@ -15,8 +15,8 @@ from processes import DEADLINE_SECONDS, INHERITED, ROOT, until
 from rich.console import Console
 
 from labsessions import log_lines
+from labsessions.children import Child, ChildError, running
 from labsessions.demo import run_demo
-from labsessions.demo.children import Child, DemoError, running
 from labsessions.demo.scenarios import SCENARIOS, Scenario
 from labsessions.demo.screen import Screen
 from labsessions.demo.watch import Watch
@@ -136,7 +136,7 @@ async def test_a_demo_that_cannot_begin_says_so(
 
 async def test_a_command_that_does_not_start_is_reported_with_its_last_words(tmp_path: Path) -> None:
     """The reason stands in the error."""
-    with pytest.raises(DemoError, match="--fault"):
+    with pytest.raises(ChildError, match="--fault"):
         async with running(tmp_path, "mock-backend", "--fault", "nonsense"):
             pytest.fail("it serves")
 
@@ -165,7 +165,7 @@ async def test_without_the_backends_record_there_is_no_verdict(tmp_path: Path) -
         assert (await watch.last_look())[0] == []
         backend.process.kill()
         await backend.process.wait()
-        with pytest.raises(DemoError, match="record can't be read: ClientConnectorError"):
+        with pytest.raises(ChildError, match="record can't be read: ClientConnectorError"):
             await watch.last_look()
 
 

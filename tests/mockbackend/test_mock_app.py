@@ -257,3 +257,45 @@ async def test_waiting_for_calls_that_never_come_ends() -> None:
         assert len(await mock.wait_for_calls(1)) == 1
         with pytest.raises(TimeoutError):
             await mock.wait_for_calls(1, route="delete", timeout=0.02)
+
+
+async def test_a_reader_takes_the_record_piece_by_piece() -> None:
+    """`after` is the last number that was seen; what is forgotten `through` a number leaves later calls alone."""
+    async with running() as mock, ClientSession() as http:
+        for vm in ("vm-1", "vm-2", "vm-3"):
+            await delete(http, mock, vm)
+
+        async def seen(after: int) -> list[str]:
+            async with http.get(f"{mock.url}/__calls", params={"after": after}) as response:
+                return [call["lab_request_id"] for call in await response.json()]
+
+        assert [await seen(0), await seen(1), await seen(3)] == [["vm-1", "vm-2", "vm-3"], ["vm-2", "vm-3"], []]
+        async with http.delete(f"{mock.url}/__calls", params={"through": 2}) as response:
+            assert response.status == 204
+        assert [await seen(0), await seen(1), await seen(2)] == [["vm-3"]] * 3
+        async with http.delete(f"{mock.url}/__calls", params={"through": 9}) as response:
+            assert response.status == 204
+        await delete(http, mock, "vm-4")
+        assert [call.seq for call in mock.calls()] == [4]
+
+
+@pytest.mark.parametrize(("method", "name"), [("GET", "after"), ("DELETE", "through")])
+@pytest.mark.parametrize("value", ["", "-1", "x", "1.0"])
+async def test_a_place_in_the_record_is_a_number(method: str, name: str, value: str) -> None:
+    """Anything else is a 400 that names it, and nothing is forgotten."""
+    async with running() as mock, ClientSession() as http:
+        await delete(http, mock)
+        async with http.request(method, f"{mock.url}/__calls", params={name: value}) as response:
+            assert (response.status, name in (await response.json())["error"]) == (400, True)
+        assert len(mock.calls()) == 1
+
+
+async def test_the_counts_outlive_the_record() -> None:
+    """Calls as often as they came, what is gone once each."""
+    async with running() as mock, ClientSession() as http:
+        await expose(http, mock)
+        for vm in ("vm-1", "vm-1", "vm-2"):
+            await delete(http, mock, vm)
+        mock.clear_calls()
+        async with http.get(f"{mock.url}/__counts") as response:
+            assert await response.json() == {"calls": 4, "vms_deleted": 2, "services_deleted": 1}

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import labsessions
@@ -19,18 +20,29 @@ SAID_CHARS: Final = 2000  # of the output of a process that failed: its last wor
 SETTINGS: Final = ("LABSESSIONS_", "BACKEND_API_", "API_TOKEN", "CREDENTIALS_DIRECTORY")
 
 
-class DemoError(Exception):
-    """The demo itself can't go on; the text says why."""
+class ChildError(Exception):
+    """A process that is needed doesn't serve, or not as it should; the text says why."""
 
 
 class Child:
     """A running command: its process, where it serves, and what it has written."""
 
-    def __init__(self, process: asyncio.subprocess.Process, output: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, ready: Path, output: Path) -> None:
         self.process = process
         self.url = ""
+        self._ready = ready
         self._output = output
         self._read = 0
+
+    async def serving(self) -> None:
+        """Return when it serves; `url` says where from then on. Raises ChildError after START_SECONDS."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                while not self._ready.exists() and self.process.returncode is None:  # noqa: ASYNC110 - no event of ours
+                    await asyncio.sleep(POLL_SECONDS)
+        if not self._ready.exists():
+            raise ChildError(f"{self._output.stem} does not serve; it said:\n{self.said()[-SAID_CHARS:]}")
+        self.url = self._ready.read_text("utf-8").strip()
 
     def said(self) -> str:
         """All that it has written so far."""
@@ -48,38 +60,54 @@ class Child:
 async def running(folder: Path, command: str, *arguments: str, **settings: str) -> AsyncIterator[Child]:
     """`python -m labsessions COMMAND …` as long as the block lasts, with its files in `folder`.
 
-    `command` must have a `--ready-file`. Raises DemoError if it doesn't serve within START_SECONDS.
+    `command` must have a `--ready-file`. Raises ChildError if it doesn't serve within START_SECONDS.
+    """
+    async with started(folder, command, "--port", "0", *arguments, settings=settings) as child:
+        await child.serving()
+        yield child
+
+
+@asynccontextmanager
+async def started(
+    folder: Path,
+    command: str,
+    *arguments: str,
+    module: str = "labsessions",
+    cores: frozenset[int] | None = None,
+    stop_seconds: float = STOP_SECONDS,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncIterator[Child]:
+    """`python -m MODULE COMMAND …` as long as the block lasts, whether it serves yet or not.
+
+    `cores` are the ones that it may run on (None: any), `settings` go into its environment. It is killed if it has not
+    ended `stop_seconds` after it was asked to.
     """
     ready, output = folder / f"{command}.ready", folder / f"{command}.log"
+    ready.unlink(missing_ok=True)  # of a process that ran here before
     with output.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "labsessions", command, "--port", "0", "--ready-file", str(ready), *arguments),
+            *(sys.executable, "-m", module, command, "--ready-file", str(ready), *arguments),
             cwd=folder,
-            env=_environment() | settings,
+            env={**_environment(), **settings},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
     try:
-        child = Child(process, output)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
-                while not ready.exists() and process.returncode is None:  # noqa: ASYNC110 - no event of ours
-                    await asyncio.sleep(POLL_SECONDS)
-        if not ready.exists():
-            raise DemoError(f"{command} does not serve; it said:\n{child.said()[-SAID_CHARS:]}")
-        child.url = ready.read_text("utf-8").strip()
-        yield child
+        if cores is not None:
+            # Python has not even begun to start: its threads, which inherit this, are still to come.
+            os.sched_setaffinity(process.pid, cores)
+        yield Child(process, ready, output)
     finally:
-        await _end(process)
+        await _end(process, stop_seconds)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:
     """Ask it to stop, then make it. Also when we are cancelled meanwhile."""
     try:
         with suppress(ProcessLookupError, TimeoutError):
             process.terminate()
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(seconds):
                 await process.wait()
     finally:
         if process.returncode is None:
