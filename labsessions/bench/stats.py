@@ -12,18 +12,20 @@ def percentile(values: Sequence[float], share: float) -> float:
     return float(sorted(values)[rank - 1])
 
 
-def growth(samples: Sequence[float]) -> float:
+def growth(samples: Sequence[float], slack: float = 0) -> float:
     """By how much the last third of the samples is above the middle one, as a share: 0.05 is 5 % more.
 
     What levels off has done so by then; what grows steadily shows about a half of what it grew in all. Thirds are
-    compared by their largest values, because what is bounded may well go up and down below its bound. 0 for fewer than
-    three samples.
+    compared by their largest values, because what is bounded may well go up and down below its bound. A difference of
+    at most `slack` is none, and so is that of fewer than three samples.
     """
     third = len(samples) // 3
     if not third:
         return 0.0
     middle, last = max(samples[third : 2 * third]), max(samples[-third:])
-    return (last - middle) / middle if middle else float(last > 0)
+    if abs(last - middle) <= slack:
+        return 0.0
+    return (last - middle) / middle if middle else 1.0
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

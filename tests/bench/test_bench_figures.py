@@ -43,6 +43,12 @@ def test_growth_compares_the_last_third_with_the_middle_one() -> None:
     assert (growth([]), growth([1, 2]), growth([0, 0, 0]), growth([0, 0, 1])) == (0, 0, 0, 1)
 
 
+@pytest.mark.parametrize(("expected", "last"), [(0, 109), (0, 110), (0.11, 111), (0, 90), (-0.11, 89)])
+def test_growth_within_the_slack_is_none(expected: float, last: float) -> None:
+    """One before, equal, one after; in either direction."""
+    assert growth([0, 100, last], slack=10) == pytest.approx(expected)
+
+
 def test_a_slope_is_told_from_the_second_half() -> None:
     """At the beginning a file fills up with what is waiting."""
     assert slope([(0, 0), (10, 900), (20, 1000), (30, 1050)]) == 5
