@@ -213,7 +213,7 @@ def demo() -> None:
 @app.command()
 def bench(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Small numbers: about a minute instead of an hour.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small numbers: a minute or two, not half an hour.")] = False,
     scenario: Annotated[list[str] | None, typer.Option(help="Only this scenario; may be repeated.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="How long the long run is. (default: 10)")] = None,
     folder: Annotated[Path | None, typer.Option(help="Where the data lies meanwhile: a folder on a real disk.")] = None,
