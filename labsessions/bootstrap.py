@@ -18,7 +18,7 @@ from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.http.app import make_app
 from labsessions.http.options import ApiOptions
-from labsessions.process import address_of, stop_signal, write_ready_file
+from labsessions.process import address_of, calm_collector, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
 from labsessions.settings import Secrets, Settings
@@ -39,6 +39,7 @@ async def serve(settings: Settings) -> None:
     """
     with stop_signal() as stop:
         async with service(settings):
+            calm_collector()
             await stop.wait()
             log.info("stopping")
     log.info("stopped")
