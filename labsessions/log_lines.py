@@ -5,6 +5,8 @@ Ids and figures are never part of the text; they are bound as fields.
 
 from typing import Final
 
+import structlog
+
 SCHEDULED: Final = "[SessionManager] Scheduled cleanup"
 ALARM: Final = "[SessionManager] Alarm triggered"
 WORKERS: Final = "[SessionManager] Worker nodes detected"
@@ -25,3 +27,12 @@ UPDATED: Final = "[Handler] ✅ Session updated"
 DELETED: Final = "[Handler] ✅ Session deleted"
 REFUSED: Final = "[Handler] ⚠️ Request refused"
 UNHANDLED: Final = "[Handler] ❌ Unhandled error"
+
+
+def bound_logger() -> structlog.stdlib.BoundLogger:
+    """A logger as configured now, for an object that lives long and writes many lines.
+
+    structlog's usual one makes itself anew for each line, which takes as long as half of the line.
+    """
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger().bind()
+    return logger

@@ -9,17 +9,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
-
 from labsessions import log_lines
 from labsessions.backend.client import BackendClient, BackendSettings, open_client
 from labsessions.backend.reasons import one_line, shorten
 from labsessions.core.messages import AttemptEnded, Clean
+from labsessions.log_lines import bound_logger
 
 ERROR_CHARS: Final = 500  # of an attempt's error: it is stored with the session and shown in a table
 NO_TIME: Final = "no time left in this attempt"
-
-log: Final = structlog.get_logger()
 
 
 class BackendCleaner:
@@ -27,6 +24,7 @@ class BackendCleaner:
 
     def __init__(self, client: BackendClient) -> None:
         self._client = client
+        self._log = bound_logger()
         self.last_error: str | None = None
 
     async def clean(self, effect: Clean) -> AttemptEnded:
@@ -37,7 +35,9 @@ class BackendCleaner:
         """
         if (missing := self._client.missing) is not None:
             return self._ended(effect, confirmed=[], error=missing)
-        log.info(log_lines.CALLING, user=effect.user_id, lab=effect.master, attempt=effect.attempt, vms=len(effect.vms))
+        self._log.info(
+            log_lines.CALLING, user=effect.user_id, lab=effect.master, attempt=effect.attempt, vms=len(effect.vms)
+        )
         clock = asyncio.get_running_loop().time
         time = Shares(calls=1 + len(effect.vms), seconds=effect.limit_ms / 1000, clock=clock)
         await self._delete_services(effect, time.next())
@@ -55,18 +55,18 @@ class BackendCleaner:
         """Step 1, best effort: whatever comes of it, the cleanup goes on."""
         reason = await self._client.delete_services(effect.master, seconds) if seconds > 0 else NO_TIME
         if reason is None:
-            log.info(log_lines.SERVICES_DELETED, user=effect.user_id, lab=effect.master)
+            self._log.info(log_lines.SERVICES_DELETED, user=effect.user_id, lab=effect.master)
         else:
-            log.warning(log_lines.SERVICES_FAILED, user=effect.user_id, lab=effect.master, reason=reason)
+            self._log.warning(log_lines.SERVICES_FAILED, user=effect.user_id, lab=effect.master, reason=reason)
 
     async def _delete_vm(self, effect: Clean, vm: str, seconds: float) -> str | None:
         """Step 2 for one VM: None if it is confirmed, else the reason."""
         reason = await self._client.delete_vm(vm, effect.user_id, seconds) if seconds > 0 else NO_TIME
         fields = {"user": effect.user_id, "lab": vm, "role": _role(effect, vm)}
         if reason is None:
-            log.info(log_lines.VM_DELETED, **fields)
+            self._log.info(log_lines.VM_DELETED, **fields)
         else:
-            log.error(log_lines.VM_FAILED, **fields, reason=reason)
+            self._log.error(log_lines.VM_FAILED, **fields, reason=reason)
         return reason
 
     def _ended(self, effect: Clean, confirmed: list[str], error: str | None) -> AttemptEnded:

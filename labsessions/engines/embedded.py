@@ -13,8 +13,9 @@ from labsessions.core.machine import Decision, decide, is_retry, wake_at
 from labsessions.core.messages import Abandon, Clean, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
-from labsessions.engines.narration import narrate
+from labsessions.engines.narration import Log, narrate
 from labsessions.engines.tables import projected
+from labsessions.log_lines import bound_logger
 from labsessions.ports import Cleaner, EngineError
 
 NAMESPACE = "SessionManager"
@@ -24,11 +25,12 @@ _WAKE = Wake()
 class SessionManager(DurableActor):
     """One user's actor: it asks the core what a message means, and hands the runtime what follows from it."""
 
-    def __init__(self, actor_id: ActorId, runtime: Runtime, cleaner: Cleaner, policy: Policy) -> None:
+    def __init__(self, actor_id: ActorId, runtime: Runtime, cleaner: Cleaner, policy: Policy, log: Log) -> None:
         super().__init__(actor_id, runtime)
         self._clock = runtime.clock
         self._cleaner = cleaner
         self._policy = policy
+        self._log = log
         self._state = State()
 
     def restore(self, cell: bytes | None) -> None:
@@ -49,7 +51,7 @@ class SessionManager(DurableActor):
         return Outcome(
             reply=decision.reply,
             write=write,
-            committed=lambda: narrate(decision.events),
+            committed=lambda: narrate(decision.events, self._log),
             cancel_effect=any(isinstance(effect, Abandon) for effect in decision.effects),
             start_effect=None if clean is None else lambda: self._cleaner.clean(clean),
         )
@@ -73,7 +75,10 @@ class EmbeddedEngine:
         self, runtime: Runtime, cleaner: Cleaner, policy: Policy, manager: type[SessionManager] = SessionManager
     ) -> None:
         self._clock: Clock = runtime.clock
-        self._namespace = runtime.namespace(NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy))
+        log = bound_logger()
+        self._namespace = runtime.namespace(
+            NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy, log)
+        )
 
     async def ask(self, user_id: str, message: Message) -> Reply:
         """See `ports.Sessions`."""

@@ -9,11 +9,11 @@ from labsessions.core.messages import AttemptFailed, AttemptStarted, Created, En
 from labsessions.core.model import Session
 from labsessions.core.projection import iso
 
-log = structlog.get_logger(__name__)
+Log = structlog.stdlib.BoundLogger
 
 
-def narrate(events: tuple[Event, ...]) -> None:
-    """Log each event. What a client caused by hand is told by the HTTP handler instead."""
+def narrate(events: tuple[Event, ...], log: Log) -> None:
+    """Log each event to `log`. What a client caused by hand is told by the HTTP handler instead."""
     for event in events:
         session = event.session
         ids = {"user": session.lab.user_id, "lab": session.lab.lab_request_id}
@@ -24,11 +24,11 @@ def narrate(events: tuple[Event, ...]) -> None:
                 if moved:
                     log.info(lines.SCHEDULED, **ids, expires_at=iso(session.expires_ms))
             case AttemptStarted():
-                _attempt_started(session, ids)
+                _attempt_started(session, ids, log)
             case AttemptFailed():
-                _attempt_failed(session, ids)
+                _attempt_failed(session, ids, log)
             case Stuck():
-                _stuck(session, ids)
+                _stuck(session, ids, log)
             case Ended(reason=reason):
                 if reason == "expired":
                     late_ms = event.at_ms - session.expires_ms
@@ -38,7 +38,7 @@ def narrate(events: tuple[Event, ...]) -> None:
                 assert_never(event)
 
 
-def _attempt_started(session: Session, ids: dict[str, str]) -> None:
+def _attempt_started(session: Session, ids: dict[str, str], log: Log) -> None:
     if session.cleanup is None or session.cleanup.attempts > 1:
         return
     log.info(lines.ALARM, **ids)
@@ -47,13 +47,13 @@ def _attempt_started(session: Session, ids: dict[str, str]) -> None:
         log.info(lines.WORKERS, **ids, count=workers)
 
 
-def _attempt_failed(session: Session, ids: dict[str, str]) -> None:
+def _attempt_failed(session: Session, ids: dict[str, str], log: Log) -> None:
     if session.cleanup is not None:
         attempt = session.cleanup.attempts
         log.error(lines.FAILED, **ids, attempt=attempt, reason=session.cleanup.last_error)
         log.info(lines.RETRY, **ids, attempt=attempt + 1, when=iso(session.cleanup.retry_ms))
 
 
-def _stuck(session: Session, ids: dict[str, str]) -> None:
+def _stuck(session: Session, ids: dict[str, str], log: Log) -> None:
     if session.cleanup is not None:
         log.error(lines.STUCK, **ids, attempts=session.cleanup.attempts, since=iso(session.cleanup.started_ms))

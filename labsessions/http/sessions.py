@@ -14,9 +14,8 @@ from labsessions.core.projection import public
 from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
 from labsessions.http.fields import SessionFields, is_user_id
 from labsessions.http.wire import parse_object, read_body, success
+from labsessions.log_lines import bound_logger
 from labsessions.ports import EngineError, Sessions
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class SessionRoutes:
@@ -25,13 +24,14 @@ class SessionRoutes:
     def __init__(self, sessions: Sessions, fields: SessionFields) -> None:
         self._sessions = sessions
         self._fields = fields
+        self._log: structlog.stdlib.BoundLogger = bound_logger()
 
     async def create(self, request: web.Request) -> web.Response:
         """POST: start the user's session; 409 if there is one."""
         body = parse_object(await read_body(request))
         lab = self._fields.lab(body, new_id=str(uuid.uuid4()))
         session = await self._ask(lab.user_id, Create(generation=str(uuid.uuid4()), lab=lab))
-        _log.info(log_lines.CREATED, **_names(session))
+        self._log.info(log_lines.CREATED, **_names(session))
         return success(self._seen_now(session), "Lab session created successfully", status=201)
 
     async def show(self, request: web.Request) -> web.Response:
@@ -46,14 +46,14 @@ class SessionRoutes:
             raise RefusedError(EMPTY_BODY)
         changes = self._fields.changes(parse_object(raw))
         session = await self._ask(_user_id(request), Update(changes))
-        _log.info(log_lines.UPDATED, **_names(session))
+        self._log.info(log_lines.UPDATED, **_names(session))
         return success(self._seen_now(session), "Lab session updated successfully")
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
         session = await self._ask(_user_id(request), Delete())
-        _log.info(log_lines.CANCELLED, **_names(session))
-        _log.info(log_lines.DELETED, **_names(session))
+        self._log.info(log_lines.CANCELLED, **_names(session))
+        self._log.info(log_lines.DELETED, **_names(session))
         data = {"user_id": session.lab.user_id, "deleted": True}
         return success(data, "Lab session deleted successfully")
 
