@@ -15,6 +15,9 @@ async def read_bounded(response: ClientResponse, max_bytes: int, seconds: float)
     """
     body = bytearray()
     try:
+        if response.content.is_eof():  # it came with its headers, as short ones do: nothing to wait for
+            whole = response.content.read_nowait()
+            return whole if len(whole) <= max_bytes else None
         async with asyncio.timeout(seconds):
             async for chunk in response.content.iter_any():
                 body += chunk

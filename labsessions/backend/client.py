@@ -15,6 +15,7 @@ from typing import Final
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp_retry import RetryClient
+from msgspec.json import encode
 
 from labsessions.backend import reasons
 from labsessions.backend.answers import read_bounded
@@ -83,7 +84,7 @@ class BackendClient:
         try:
             async with asyncio.timeout(limit):
                 response = await self._http.request(
-                    method, self._base + path, retry_options=retry, json=body, allow_redirects=False
+                    method, self._base + path, retry_options=retry, data=encode(body), allow_redirects=False
                 )
         except TimeoutError:
             return reasons.timed_out(limit)
@@ -107,6 +108,7 @@ async def open_client(settings: BackendSettings, rng: random.Random | None = Non
         headers={
             "Authorization": f"Bearer {settings.token}",
             "Accept": "application/json",
+            "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # answers are short, and a compressed one could unpack to anything
         },
         auto_decompress=False,
