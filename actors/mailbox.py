@@ -33,7 +33,7 @@ class ReplyFuture(pykka.Future[Any]):
     """A reply to come. Await it; `get` raises, as it would block the loop that has to produce the value."""
 
     def __init__(self) -> None:
-        super().__init__()
+        # Without Pykka's own: what it sets is for `get` and its hooks, of which there are none here.
         self._future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def get(self, *, timeout: float | None = None) -> Any:

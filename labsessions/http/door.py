@@ -5,7 +5,9 @@ One middleware, because it is on the way of each request. It knows no route but 
 
 import hmac
 import re
-import uuid
+import secrets
+from collections.abc import Iterable
+from itertools import count
 from typing import Any, Final
 
 import structlog
@@ -27,6 +29,10 @@ _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
 }
 
+# A request id is this process's own number and a counter: unique, and ten times cheaper than a UUID.
+_PROCESS: Final = secrets.token_hex(10)
+_count: Final = count(1)
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -35,6 +41,7 @@ class Door:
 
     def __init__(self, options: ApiOptions) -> None:
         self._tokens = tuple(token.encode() for token in options.tokens)
+        self._usual = tuple(b"Bearer " + token for token in self._tokens)
         self._origins = frozenset(options.cors_origins)
         self._any_origin = "*" in self._origins
 
@@ -66,11 +73,11 @@ class Door:
         """RefusedError 401 unless the request needs no token or brings one of ours."""
         if not self._tokens or request.path == "/" or request.path.startswith("/health"):
             return
-        scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        token = given.strip().encode(errors="surrogateescape")
-        # Every token is compared, each in constant time: the time taken tells nothing about any of them.
-        matches = [hmac.compare_digest(token, known) for known in self._tokens]
-        if scheme.lower() != "bearer" or not any(matches):
+        header = request.headers.get(hdrs.AUTHORIZATION, "")
+        if _is_one_of(header.encode(errors="surrogateescape"), self._usual):
+            return
+        scheme, _, given = header.partition(" ")
+        if scheme.lower() != "bearer" or not _is_one_of(given.strip().encode(errors="surrogateescape"), self._tokens):
             raise RefusedError(UNAUTHORIZED)
 
     def _allow_origin(self, request: web.Request, answer: web.StreamResponse) -> None:
@@ -86,8 +93,15 @@ class Door:
 
 
 def _request_id(request: web.Request) -> str:
-    given = request.headers.get(REQUEST_ID, "")
-    return given if _request_id_pattern.fullmatch(given) else uuid.uuid4().hex
+    given = request.headers.get(REQUEST_ID)
+    if given is not None and _request_id_pattern.fullmatch(given):
+        return given
+    return f"{_PROCESS}{next(_count):012x}"
+
+
+def _is_one_of(given: bytes, known: Iterable[bytes]) -> bool:
+    """Every one is compared, each in constant time: the time taken tells nothing about any of them."""
+    return any([hmac.compare_digest(given, one) for one in known])  # noqa: C419 - a generator would stop at the first
 
 
 def _check_route(request: web.Request) -> None:

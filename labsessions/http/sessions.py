@@ -79,11 +79,12 @@ def _user_id(request: web.Request) -> str | None:
 
     Decoded here, because the router leaves invalid UTF-8 as it was: `%FF` would be the user named "%FF".
     """
-    segment = request.rel_url.raw_path.rpartition("/")[2]
-    try:
-        user_id = unquote_to_bytes(segment).decode()
-    except UnicodeError:
-        return None
+    user_id = request.rel_url.raw_path.rpartition("/")[2]
+    if "%" in user_id:
+        try:
+            user_id = unquote_to_bytes(user_id).decode()
+        except UnicodeError:
+            return None
     return user_id if is_user_id(user_id) else None
 
 
