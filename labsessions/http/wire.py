@@ -1,9 +1,13 @@
 """JSON in and out: bodies are read and parsed, answers are put in their envelope. No field is known here."""
 
+from email.utils import formatdate
+from functools import lru_cache
+from time import time
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
 
 from labsessions.http.errors import (
     BODY_TOO_LARGE,
@@ -17,9 +21,48 @@ _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder()
 
 
+class JsonAnswer(web.Response):
+    """An answer that is written in one go, head and body, where nothing of HTTP is to be decided.
+
+    That is: HTTP/1.1, the connection stays, and there is a body to send. Anything else goes aiohttp's way, which
+    takes a tenth of the time of a GET longer. `on_response_prepare` signals are not sent for it.
+    """
+
+    def __init__(self, body: bytes, status: int) -> None:
+        super().__init__(body=body, status=status, content_type="application/json")
+        self._in_one_go = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """See `web.StreamResponse`."""
+        body, transport = self.body, request.transport
+        plain = request.version == HttpVersion11 and request.keep_alive and request.method != hdrs.METH_HEAD
+        if not plain or not isinstance(body, bytes) or transport is None:
+            return await super().prepare(request)
+        fields = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        start = f"HTTP/1.1 {self.status} {self.reason}\r\nDate: {_date(int(time()))}\r\nContent-Length: {len(body)}\r\n"
+        transport.write(f"{start}{fields}\r\n".encode() + body)
+        self._in_one_go = True
+        return None
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """See `web.StreamResponse`."""
+        return self._in_one_go or super().keep_alive
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """See `web.StreamResponse`."""
+        if not self._in_one_go:
+            await super().write_eof(data)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 def json_answer(value: Any, status: int = 200) -> web.Response:
     """An answer whose body is `value` as JSON."""
-    return web.Response(body=_encoder.encode(value), status=status, content_type="application/json")
+    return JsonAnswer(_encoder.encode(value), status)
 
 
 def success(data: Any, message: str, status: int = 200) -> web.Response:
