@@ -1,7 +1,6 @@
 """How answers leave: written in one go where nothing of HTTP is to be decided, and aiohttp's way elsewhere."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
@@ -12,7 +11,7 @@ from labsessions.http.wire import json_answer
 
 
 @pytest.fixture(name="address")
-async def _address(aiohttp_client: AiohttpClient) -> AsyncIterator[tuple[str, int]]:
+async def _address(aiohttp_client: AiohttpClient) -> tuple[str, int]:
     """Where a server with one route listens."""
 
     async def show(_: web.Request) -> web.Response:
@@ -21,7 +20,7 @@ async def _address(aiohttp_client: AiohttpClient) -> AsyncIterator[tuple[str, in
     app = web.Application()
     app.router.add_get("/", show)
     client = await aiohttp_client(app)
-    yield str(client.host), int(client.port or 0)
+    return str(client.host), int(client.port or 0)
 
 
 async def spoken(address: tuple[str, int], *requests: str) -> str:
@@ -67,7 +66,7 @@ async def test_requests_that_come_at_once_are_answered_in_order(address: tuple[s
     """Pipelined requests: as many whole answers, and the last one's wish to close is obeyed."""
     said = await spoken(address, "GET / HTTP/1.1\nHost: x\n\n" * 20 + "GET / HTTP/1.1\nHost: x\nConnection: close\n\n")
 
-    assert said.count('HTTP/1.1 200 OK\r\n') == 21
+    assert said.count("HTTP/1.1 200 OK\r\n") == 21
     assert said.count('{"ok":true}') == 21
 
 

@@ -1,7 +1,9 @@
-"""How log lines reach the stream: whole, at once, and never at the cost of the service."""
+"""How log lines reach the stream: whole, in order, and never at the cost of the service."""
 
+import asyncio
 import contextlib
 import io
+import json
 import logging
 import os
 import subprocess
@@ -148,3 +150,50 @@ def test_a_reader_that_leaves_does_not_change_the_exit_status() -> None:
         process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
+
+
+class Counting(io.StringIO):
+    """A stream that counts how often it is written to."""
+
+    writes = 0
+
+    def write(self, text: str) -> int:
+        """Count, and write."""
+        self.writes += 1
+        return super().write(text)
+
+
+async def test_the_lines_of_one_turn_are_written_together() -> None:
+    """At the end of the turn, in their order, with one call; a line of the next turn goes with the next call."""
+    stream = Counting()
+    logs.configure("info", "json", stream)
+    log = structlog.get_logger()
+    for number in range(3):
+        log.info("line", number=number)
+    before = stream.getvalue()
+    await asyncio.sleep(0)
+    after_one, log_again = stream.writes, stream.getvalue().count("\n")
+    log.info("line", number=3)
+    await asyncio.sleep(0)
+
+    assert before == ""
+    assert (after_one, log_again) == (1, 3)
+    assert stream.writes == 2
+    assert [json.loads(line)["number"] for line in stream.getvalue().splitlines()] == [0, 1, 2, 3]
+
+
+def test_a_loop_that_ends_before_its_next_turn_loses_no_line() -> None:
+    """What was logged last in a loop is written by the next line from elsewhere, or at the exit of the process."""
+    script = (
+        "import asyncio, structlog\n"
+        "from labsessions import logs\n"
+        "logs.configure('info', 'json'); log = structlog.get_logger()\n"
+        "async def main():\n"
+        "    log.info('last words')\n"
+        "    asyncio.get_running_loop().stop()\n"
+        "loop = asyncio.new_event_loop(); task = loop.create_task(main())\n"
+        "loop.run_forever(); loop.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own script
+
+    assert "last words" in done.stdout
