@@ -7,6 +7,7 @@ ActorError
 ├── BlockingCallError    somebody tried to block the event loop on a future
 ├── UnansweredWakeUpError  a bug in an actor: a wake-up that armed or cleared nothing would be due for ever
 └── StoreError           the data directory or the database
+    ├── StoreUnavailableError a full disk, a locked file: nobody's write would go through now
     ├── DirectoryInUseError   another process holds the data directory
     └── SchemaTooNewError     the file was written by a newer release
 """
@@ -38,6 +39,10 @@ class UnansweredWakeUpError(ActorError):
 
 class StoreError(ActorError):
     """The data directory or the database cannot be used as it is."""
+
+
+class StoreUnavailableError(StoreError):
+    """The medium takes no write at the moment, whoever's it is: a full disk, a file locked by another program."""
 
 
 class DirectoryInUseError(StoreError):

@@ -17,7 +17,7 @@ class GroupCommit:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._batches = Batches(self._apply, MAX_BATCH)
+        self._batches = Batches(self._apply, largest=MAX_BATCH, failure=_not_stored)
         self.last_error: str | None = None
         """Why the last transaction failed; None if it did not."""
 
@@ -34,6 +34,12 @@ class GroupCommit:
             await self._store.apply(operations)
         except Exception as error:
             self.last_error = str(error)
-            raise CommitError(f"not stored: {error}") from error
+            raise
         self.last_error = None
         return [None] * len(operations)
+
+
+def _not_stored(error: Exception) -> CommitError:
+    failure = CommitError(f"not stored: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,5 +1,7 @@
 """The runtime: how namespaces, store, writer, alarms, admission and effects meet, and in which order they stop."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,10 @@ from actors.ids import ActorId
 from actors.namespace import Namespace
 from actors.storage import Alarm, Lane, Operation, Store
 
+logger = logging.getLogger(__name__)
+
+# For the last mail and the last writes of a stop.
+LAST_SECONDS = 1.0
 # Cells read in one go: as many as may be asked for at once by the usual number of clients and slots.
 LARGEST_LOAD = 256
 
@@ -54,7 +60,7 @@ class Runtime:
         self.clock = clock
         self.effects = Effects(self._deliver)
         self._store = store
-        self._reader: Batches[ActorId, bytes | None] = Batches(store.load, LARGEST_LOAD)
+        self._reader: Batches[ActorId, bytes | None] = Batches(store.load, largest=LARGEST_LOAD)
         self._writer = GroupCommit(store)
         self._residency = residency or Residency()
         self._namespaces: dict[str, Namespace] = {}
@@ -87,15 +93,21 @@ class Runtime:
     async def stop(self, seconds: float) -> None:
         """Stop in order: no new wake-ups; effects finish within `seconds` or are released; mail; writes; the store.
 
-        Nothing is cleaned up for the occasion: what is unfinished has its alarm.
+        Nothing is cleaned up for the occasion: what is unfinished has its alarm. A medium that gives no answer keeps
+        it no longer than `LAST_SECONDS` more, and what the medium itself takes to close.
         """
-        await self._alarms.stop()
-        await self._admission.stop()
-        await self.effects.drain(seconds)
-        for namespace in self._namespaces.values():
-            await namespace.drain()
-        await self.effects.drain(0)  # what the last mail has started
-        await self._writer.drained()
+        try:
+            async with asyncio.timeout(seconds + LAST_SECONDS):
+                await self._alarms.stop()
+                await self._admission.stop()
+                await self.effects.drain(seconds)
+                for namespace in self._namespaces.values():
+                    await namespace.drain()
+                await self.effects.drain(0)  # what the last mail has started
+                await self._writer.drained()
+        except TimeoutError:
+            logger.warning("the store gave no answer in time: what it still has to write is not acknowledged")
+            await self.effects.drain(0)
         await self._store.close()
 
     def load(self, actor_id: ActorId) -> Awaitable[bytes | None]:

@@ -13,14 +13,15 @@ from pathlib import Path
 import aiosqlite
 
 from actors import statements
-from actors.errors import StoreError
+from actors.errors import StoreError, StoreUnavailableError
 from actors.ids import ActorId
 from actors.schema import Schema, runtime_schema, upgrade
 from actors.statements import Statement
 from actors.storage import Column, DueAlarm, Lane, Operation
 
-# How long a write waits for another program that holds the file (an operator's shell with an open transaction).
-BUSY_SECONDS = 5.0
+# How long a write waits for another program that holds the file (an operator's shell with an open transaction). A stop
+# waits as long for the last write.
+BUSY_SECONDS = 2.0
 
 # Statements that SQLite keeps prepared: one for each number of rows and each kind (see `statements`).
 PREPARED = 512
@@ -52,8 +53,10 @@ class SqliteStore:
             # wait is a hop to SQLite's thread and back.
             await self._all(self._writer, statements.plan(operations))
             await self._writer.commit()
-        except BaseException:
+        except BaseException as error:
             await self._writer.rollback()
+            if isinstance(error, sqlite3.OperationalError):  # SQLite's word for what has nothing to do with the values
+                raise StoreUnavailableError(str(error)) from error
             raise
 
     @staticmethod

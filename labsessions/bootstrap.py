@@ -27,7 +27,7 @@ DATABASE = "labsessions.db"
 # Of the time that a stop may take, this much is for answers under way; the rest is for cleanup attempts. The
 # store is closed in what is left over.
 HTTP_SHARE = 0.2
-EFFECTS_SHARE = 0.6
+EFFECTS_SHARE = 0.5
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.runtime import Health
 
-# The dispatcher waits for the store no longer than a busy database may take (5 s) in good health.
+# The dispatcher waits for the store no longer than a busy database may take (2 s) in good health.
 STALLED_SECONDS = 10.0
 
 

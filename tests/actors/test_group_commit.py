@@ -1,13 +1,14 @@
 """Group commit: who shares a transaction with whom, and who fails."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from actor_kit import Add, RecordingStore, World, toy_id, virtual
 
-from actors.errors import CommitError
+from actors.errors import CommitError, StoreUnavailableError
 from actors.group_commit import MAX_BATCH, GroupCommit
-from actors.storage import Write
+from actors.storage import Operation, Write
 
 
 def write(name: str) -> Write:
@@ -143,3 +144,33 @@ async def test_the_last_error_is_that_of_the_last_transaction() -> None:
 
 def _last_error(writer: GroupCommit) -> str | None:
     return writer.last_error
+
+
+class LockedStore(RecordingStore):
+    """A store that takes nothing until `open`."""
+
+    open = False
+
+    async def apply(self, operations: Sequence[Operation]) -> None:
+        """See `Store`."""
+        if not self.open:
+            self.batches.append([operation.actor_id.name for operation in operations if isinstance(operation, Write)])
+            raise StoreUnavailableError("locked by another program")
+        await super().apply(operations)
+
+
+@virtual
+async def test_a_batch_that_fails_for_everybody_is_not_repeated() -> None:
+    """When the medium is the culprit, all hear of it after one try: each alone would wait for it again, in vain."""
+    store = LockedStore()
+    writer = GroupCommit(store)
+    results = await asyncio.gather(*commit(writer, *"abc"), return_exceptions=True)
+
+    assert store.batches == [["a", "b", "c"]]
+    assert [str(result) for result in results] == ["not stored: locked by another program"] * 3
+    assert all(isinstance(result, CommitError) for result in results)
+    assert writer.last_error == "locked by another program"
+
+    store.open = True
+    await writer.commit(write("a"))
+    assert writer.last_error is None

@@ -8,7 +8,8 @@ from actor_kit import Add, Arm, Do, RecordingStore, Show, Toy, World, at, toy_id
 
 from actors.actor import Outcome
 from actors.admission import Limits
-from actors.errors import StoppedError
+from actors.errors import CommitError, StoppedError
+from actors.runtime import LAST_SECONDS
 from actors.storage import Operation, Write
 
 
@@ -152,7 +153,7 @@ def test_a_delivery_under_way_is_handled(failures: int, armed: list[str], batche
         await world.until(1500)
         store.fail(failures)
         stopping = asyncio.ensure_future(world.runtime.stop(seconds=0))
-        await asyncio.sleep(1)
+        await asyncio.sleep(LAST_SECONDS - 0.1)
         store.release()
         await stopping
         await asyncio.sleep(10)
@@ -176,11 +177,30 @@ async def test_a_write_that_nobody_waits_for_is_stored_before_the_store_closes()
     await asyncio.sleep(1)
     commit.cancel()
     stopping = asyncio.ensure_future(world.runtime.stop(seconds=0))
-    await asyncio.sleep(1)
+    await asyncio.sleep(LAST_SECONDS - 0.1)
     store.release()
     await stopping
 
     assert store.closed_with == [1]
+
+
+@virtual
+async def test_a_store_that_gives_no_answer_does_not_keep_the_stop(caplog: pytest.LogCaptureFixture) -> None:
+    """The last writes have a second after the effects' time; then the store is closed over them, and a line says so."""
+    store = ClosableStore()
+    world = World(store.disk, other_store=store)
+    world.runtime.start()
+    store.hold()
+    reply = world.toys.ask("a", Add(1))
+    began = asyncio.get_running_loop().time()
+    await world.runtime.stop(seconds=3)
+
+    assert asyncio.get_running_loop().time() - began == pytest.approx(3 + LAST_SECONDS)
+    assert store.closed_with == [0]
+    assert "gave no answer in time" in caplog.text
+    store.release()
+    with pytest.raises(CommitError):
+        await reply
 
 
 @virtual
