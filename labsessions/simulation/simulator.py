@@ -18,7 +18,7 @@ from labsessions.simulation.books import Books
 from labsessions.simulation.journal import SETTLE_MS, Journal
 from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.process import Process
-from labsessions.simulation.profiles import PROFILES, Settings, draw_settings
+from labsessions.simulation.profiles import PROFILES, Profile, Settings, draw_settings
 from labsessions.simulation.schedule import CLOCK_STEPS_MS, Schedule
 from labsessions.simulation.trace import BrokenError, Trace, ViolationError
 
@@ -50,6 +50,11 @@ def simulate(seed: int, steps: int) -> Result:
         raise ViolationError(seed=seed, steps=steps, step=simulation.step, broken=broken, tail=tail) from None
 
 
+def profile_of(seed: int) -> Profile:
+    """The faults that a seed draws: consecutive seeds go through the profiles in order."""
+    return PROFILES[seed % len(PROFILES)]
+
+
 class _Simulation:
     def __init__(self, seed: int, steps: int) -> None:
         self.seed = seed
@@ -58,7 +63,7 @@ class _Simulation:
         self.trace = Trace()
         # Streams of their own: how many calls there are must not change what the users do.
         self.rng = Random(f"{seed} schedule")  # noqa: S311 - repeatable on purpose
-        self.profile = self.rng.choice(PROFILES)
+        self.profile = profile_of(seed)
         self.since_ms, self.wall_ms = 0, EPOCH_MS
         self.latest_wall_ms = EPOCH_MS
         self.worst_ms = 0
