@@ -16,9 +16,7 @@ LARGEST_SEED: Final = 10**9
 SHOWN_VIOLATIONS: Final = 3
 
 
-def run_and_show(
-    *, seed: int | None, seeds: int, steps: int, jobs: int, fail_fast: bool, record: Path | None
-) -> bool:
+def run_and_show(*, seed: int | None, seeds: int, steps: int, jobs: int, fail_fast: bool, record: Path | None) -> bool:
     """Run `seeds` seeds from `seed` (None: any) on; True if no invariant was broken. OSError for the record's file."""
     first = random.randrange(LARGEST_SEED) if seed is None else seed  # noqa: S311 - printed, so that it can be repeated
     command = f"python run.py simulate --seed {first} --seeds {seeds} --steps {steps} --jobs {jobs}"
