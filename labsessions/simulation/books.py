@@ -33,7 +33,8 @@ class Book:
     `states` are all that were ever durable, the newest last; `pending` is what may still become durable. `owed` are
     the VMs of the newest session, `confirmed` what the backend has said of them. `troubles` counts how often the
     user's own row could not be read or written, `spoiled` is True while that is so. `latest_wall_ms`: the latest that
-    the wall clock has shown since the newest state was stored.
+    the wall clock has shown since the newest state was stored. `tries`: failures to write since `trying_ms`.
+    `told`: wake-ups of the simulator's own that are on their way.
     """
 
     user: str
@@ -46,7 +47,11 @@ class Book:
     spoiled: bool = False
     stored_troubles: int = 0
     stored_wall_ms: int = 0
+    stored_ms: int = 0
+    told: int = 0
     latest_wall_ms: int = 0
+    trying_ms: int = 0
+    tries: int = 0
 
     @property
     def session(self) -> Session | None:

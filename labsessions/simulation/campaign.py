@@ -28,6 +28,7 @@ class Campaign:
     first_seed: int
     seeds: int
     steps: int
+    commit: str | None = None
     done: int = 0
     seconds: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
@@ -44,7 +45,7 @@ class Campaign:
         """The record for the repository: what was run on which commit, and the figures."""
         return {
             "command": command,
-            "commit": _commit(),
+            "commit": self.commit,
             "first_seed": self.first_seed,
             "seeds": self.done,
             "steps_per_seed": self.steps,
@@ -73,7 +74,7 @@ def run_campaign(
 
     It goes on after a violation, unless it is to `fail_fast`.
     """
-    campaign = Campaign(first_seed, seeds, steps)
+    campaign = Campaign(first_seed, seeds, steps, commit=_commit())  # before it runs: what is loaded now
     begun = time.monotonic()
     for result in _results(range(first_seed, first_seed + seeds), steps, jobs):
         campaign.done += 1

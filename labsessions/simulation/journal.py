@@ -18,6 +18,11 @@ from labsessions.simulation.trace import BrokenError
 
 # After a disturbance it may take this long until all is served again: the recheck of the alarms and a little.
 SETTLE_MS: Final = 31_000
+# A wake-up that was read from the medium before a change may come as long after it as the queue for a slot lasts.
+STALE_MS: Final = 60_000
+# Failures to write one user's row in a second: more than all that its clients may ask for in that time, and the service
+# itself tries again once a second.
+MOST_TRIES: Final = 60
 
 
 class Journal:
@@ -38,18 +43,28 @@ class Journal:
                 continue
             old, cell = book.session, self._disk.cells.get(operation.actor_id)
             new, book.cell = decode(cell).session, cell
-            if new != old:
-                self._moved(book, old, new)
-                book.states.append(new)
-                book.stored_troubles = book.troubles
-                book.stored_wall_ms = book.latest_wall_ms = self._books.wall_ms()
+            if new == old:
+                self._woken_early(book)
+                continue
+            self._moved(book, old, new)
+            book.states.append(new)
+            book.stored_troubles = book.troubles
+            book.stored_ms, book.stored_wall_ms = self._books.elapsed_ms(), self._books.wall_ms()
+            book.latest_wall_ms = book.stored_wall_ms
 
     def refused(self, operations: Sequence[Operation], *, poisoned: bool) -> None:
         """A transaction has failed; one with a single operation is that user's own trouble."""
         if not poisoned:
             self._books.disturbed()
         if len(operations) == 1:
-            self._books.of(actor_of(operations[0]).name).troubles += 1
+            book = self._books.of(actor_of(operations[0]).name)
+            book.troubles += 1
+            now_ms = self._books.elapsed_ms()
+            if now_ms >= book.trying_ms + 1000:
+                book.trying_ms, book.tries = now_ms, 0
+            book.tries += 1
+            if book.tries > MOST_TRIES:
+                raise BrokenError(7, f"{book.user}'s row is written again and again, though it cannot be")
 
     def check(self) -> None:
         """Invariants 1, 6 and 8 over the whole disk."""
@@ -70,6 +85,14 @@ class Journal:
         invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
 
     # --- what a change may be -----------------------------------------------------------------------------
+
+    def _woken_early(self, book: Book) -> None:
+        """A wake-up has found nothing to do: harmless, but without any reason for it the runtime does not keep time."""
+        session, now_ms = book.session, self._books.elapsed_ms()
+        calm_ms = max(book.stored_ms, self._books.disturbed_ms) + STALE_MS
+        if session is not None and book.told == 0 and book.troubles == book.stored_troubles and now_ms > calm_ms:
+            early_ms = invariants.due_ms(session) - self._books.wall_ms()
+            raise BrokenError(2, f"{book.user} is woken {early_ms} ms before its time, and nothing has changed lately")
 
     def _moved(self, book: Book, old: Session | None, new: Session | None) -> None:
         if new is None:
@@ -152,7 +175,8 @@ class Journal:
         backstop_ms = books.policy.attempt_limit_ms + books.policy.retry_interval_ms
         invariants.retried_in_time(book.user, now.retry_ms, due_ms + backstop_ms, latest_ms + backstop_ms)
         late_ms = wall_ms - max(due_ms, book.stored_wall_ms)
-        calm = books.elapsed_ms() - late_ms > books.disturbed_ms + SETTLE_MS and book.troubles == book.stored_troubles
+        settled_ms = books.disturbed_ms + SETTLE_MS + books.first_wait_ms
+        calm = books.elapsed_ms() > settled_ms and book.troubles == book.stored_troubles
         if old.cleanup is None and calm:
             invariants.prompt(book.user, late_ms, books.first_wait_ms)
 

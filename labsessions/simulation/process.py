@@ -7,7 +7,8 @@ becomes durable, no call starts, no reply is heard.
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from random import Random
+from typing import Final, cast
 
 from actors.actor import WAKE_UP
 from actors.ids import ActorId
@@ -25,6 +26,8 @@ from labsessions.simulation.profiles import Settings
 from labsessions.simulation.store import WatchedStore, actor_of
 from labsessions.simulation.trace import BrokenError, Trace
 
+FADING_SECONDS: Final = 0.1
+
 
 class Process:
     """Make it inside the loop that is its own. `broken` is the first invariant that it was seen to break."""
@@ -36,6 +39,7 @@ class Process:
         wall_ms: int,
         since_ms: int,
         settings: Settings,
+        rng: Random,
         backend: Backend,
         books: Books,
         journal: Journal,
@@ -49,7 +53,7 @@ class Process:
         self.stopping = False
         self.broken: BrokenError | None = None
         self.clock = VirtualClock(wall_ms)
-        self.store = WatchedStore(disk, self)
+        self.store = WatchedStore(disk, self, rng)
         self.clients: dict[asyncio.Task[None], None] = {}
         self._since_ms = since_ms
         self._books = books
@@ -128,10 +132,13 @@ class Process:
     async def _tell(self, user: str, message: Message | None) -> None:
         what = "stale wake-up" if message is None else "outcome again"
         self._trace.note(self.elapsed_ms(), what, user)
+        book = self._books.of(user)
+        book.told += 1
         try:
             await self._engine.ask(user, cast("Message", WAKE_UP) if message is None else message)
         except EngineError as error:
             self._trace.note(self.elapsed_ms(), "error", user, what, str(error))
+        book.told -= 1  # not if cancelled: then it may still be on its way
 
     # --- trouble ------------------------------------------------------------------------------------------
 
@@ -159,6 +166,11 @@ class Process:
         """The wall clock is set."""
         self._books.clock_changes()
         self.clock.step(ms)
+
+    async def fade(self) -> None:
+        """After its death: let everything on the loop find out, so that nothing is left half begun."""
+        self.store.release()
+        await asyncio.sleep(FADING_SECONDS)
 
     def kill(self) -> None:
         """Now, between two turns of the loop."""
@@ -194,7 +206,8 @@ class Process:
         """See `Watcher`."""
         poisoned = any(actor_of(operation) in self.store.poisoned for operation in operations)
         self._trace.note(self.elapsed_ms(), "not stored", *(actor_of(operation).name for operation in operations))
-        self._journal.refused(operations, poisoned=poisoned)
+        with self.watching():
+            self._journal.refused(operations, poisoned=poisoned)
 
     def died(self) -> None:
         """See `Watcher`."""

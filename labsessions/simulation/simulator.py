@@ -20,10 +20,13 @@ from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.process import Process
 from labsessions.simulation.profiles import PROFILES, Profile, Settings, draw_settings
 from labsessions.simulation.schedule import CLOCK_STEPS_MS, Schedule
+from labsessions.simulation.store import LONGEST_LAG_SECONDS
 from labsessions.simulation.trace import BrokenError, Trace, ViolationError
 
 # The longest that the runtime puts off a wake-up that it cannot deliver (`actors.alarms`, 300 s).
 LONGEST_DEFERRAL_MS: Final = 300_000
+# From a deadline to a stored attempt there are a handful of operations of the store, one after the other.
+LAGGING_MS: Final = 10 * LONGEST_LAG_SECONDS * 1000
 # The services, the master, its ids of other sessions, and the workers.
 MOST_CALLS: Final = 6
 NEVER_COMMITS: Final = 10**9
@@ -73,6 +76,7 @@ class _Simulation:
         self.ledger = Ledger(self.books)
         self.journal = Journal(self.books, self.disk)
         rng = Random(f"{seed} backend")  # noqa: S311
+        self.store_rng = Random(f"{seed} store")  # noqa: S311
         self.backend = Backend(rng, self.profile, self.ledger, self.trace, self.books.counts)
         self.schedule = Schedule(self.rng, self.profile, self.books, self.backend, self.disk)
 
@@ -101,6 +105,7 @@ class _Simulation:
         stepped_ms = self.rng.choice(CLOCK_STEPS_MS) if self.rng.random() < self.profile.clock_steps else 0
         self.since_ms = process.elapsed_ms() + downtime_ms
         self.wall_ms = process.clock.now_ms() + downtime_ms + stepped_ms
+        await process.fade()
 
     def _boot(self, settings: Settings) -> Process:
         process = Process(
@@ -108,6 +113,7 @@ class _Simulation:
             wall_ms=self.wall_ms,
             since_ms=self.since_ms,
             settings=settings,
+            rng=self.store_rng,
             backend=self.backend,
             books=self.books,
             journal=self.journal,
@@ -121,7 +127,7 @@ class _Simulation:
         users = len(self.schedule.users)
         rounds = math.ceil(users / limits.slots) + 1
         paced_ms = 0.0 if not limits.rate_per_second else (users + 2) / limits.rate_per_second * 1000
-        books.first_wait_ms = rounds * limits.slow_after_seconds * 1000 + paced_ms + 5
+        books.first_wait_ms = rounds * limits.slow_after_seconds * 1000 + paced_ms + LAGGING_MS
         books.clock_changes()
         self.worst_ms = max(
             self.worst_ms, policy.attempt_limit_ms + math.ceil(policy.retry_interval_ms * invariants.WIDEST)
@@ -176,7 +182,7 @@ class _Simulation:
     def _queue_ms(self, settings: Settings) -> int:
         """How long it may take, without faults, until it is everybody's turn."""
         limits, users = settings.limits, len(self.schedule.users)
-        calls_ms = users * MOST_CALLS * HEALTHY_SECONDS * 1000 / limits.retry_slots
+        calls_ms = users * (MOST_CALLS * HEALTHY_SECONDS * 1000 + LAGGING_MS) / limits.retry_slots
         paced_ms = 2 * users / limits.rate_per_second * 1000 if limits.rate_per_second else 0
         return math.ceil(calls_ms + paced_ms) + SETTLE_MS
 

@@ -1,7 +1,8 @@
-"""The store of a simulated process: the memory store with its crash points, and somebody who watches it."""
+"""The store of a simulated process: the memory store with its crash points, slow at times, and somebody who watches."""
 
 import asyncio
 from collections.abc import Sequence
+from random import Random
 from typing import Final, Protocol
 
 from actors.ids import ActorId
@@ -11,6 +12,10 @@ from actors.testing import DiskError, MemoryDisk, MemoryStore
 # Far more than any instant needs: who comes here turns in circles without time passing.
 SPINNING: Final = 5_000
 INSTANT_SECONDS: Final = 0.001
+# What an operation waits for before it reaches the medium, or its answer on the way back: mostly nothing, else turns of
+# the loop (negative) or seconds. So answers cross, and a window of alarms is old when it arrives.
+LAGS: Final = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1, -2, -5, 0.001, 0.02)
+LONGEST_LAG_SECONDS: Final = max(LAGS)
 
 
 class Watcher(Protocol):
@@ -36,16 +41,25 @@ class Watcher(Protocol):
 class WatchedStore(MemoryStore):
     """A `MemoryStore`; the transactions that an actor in `poisoned` takes part in fail."""
 
-    def __init__(self, disk: MemoryDisk, watcher: Watcher) -> None:
+    def __init__(self, disk: MemoryDisk, watcher: Watcher, rng: Random) -> None:
         super().__init__(disk)
         self.poisoned: dict[ActorId, None] = {}
         self._operations = 0
         self._instant = 0.0
         self._watcher = watcher
+        self._rng = rng
+
+    async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
+        """See `Store`."""
+        await self._lag()
+        cells = await super().load(actor_ids)
+        await self._lag()
+        return cells
 
     async def apply(self, operations: Sequence[Operation]) -> None:
         """See `Store`."""
         self._count()
+        await self._lag()
         if self.poisoned and any(actor_of(operation) in self.poisoned for operation in operations):
             await asyncio.sleep(0)
             self._watcher.refused(operations)
@@ -65,7 +79,18 @@ class WatchedStore(MemoryStore):
     async def alarms(self, lane: Lane, limit: int) -> Sequence[DueAlarm]:
         """See `Store`."""
         self._count()
-        return await super().alarms(lane, limit)
+        await self._lag()
+        window = await super().alarms(lane, limit)
+        await self._lag()
+        return window
+
+    async def _lag(self) -> None:
+        lag = self._rng.choice(LAGS)
+        if lag > 0:
+            await asyncio.sleep(lag)
+        while lag < 0:
+            await asyncio.sleep(0)
+            lag += 1
 
     def _count(self) -> None:
         now = asyncio.get_running_loop().time()

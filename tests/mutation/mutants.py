@@ -14,6 +14,14 @@ POLICY: Final = "labsessions/core/policy.py"
 ENGINE: Final = "labsessions/engines/embedded.py"
 TABLES: Final = "labsessions/engines/tables.py"
 CLEANER: Final = "labsessions/backend/cleaner.py"
+ACTOR: Final = "actors/actor.py"
+ADMISSION: Final = "actors/admission.py"
+ALARMS: Final = "actors/alarms.py"
+BATCHES: Final = "actors/batches.py"
+EFFECTS: Final = "actors/effects.py"
+MAILBOX: Final = "actors/mailbox.py"
+NAMESPACE: Final = "actors/namespace.py"
+STATEMENTS: Final = "actors/statements.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,5 +204,138 @@ MUTANTS: Final = (
         "share = (self._deadline - self._clock()) / self._calls",
         "share = self._deadline - self._clock()",
         "tests/backend/test_backend_cleaner.py",
+    ),
+    # --- the runtime ------------------------------------------------------------------------------------------
+    Mutant(
+        "skip the gate",
+        ACTOR,
+        "                await self._services.commit(outcome.write)\n",
+        "                self._services.commit(outcome.write)\n",
+    ),
+    Mutant(
+        "go on with what could not be stored",
+        ACTOR,
+        "        except BaseException:\n            self._active = False\n            raise\n",
+        "        except BaseException:\n            raise\n",
+    ),
+    Mutant(
+        "handle a message in the middle of another",
+        MAILBOX,
+        "            self._busy = True\n",
+        "            self._busy = False\n",
+    ),
+    Mutant(
+        "let one bad row fail the batch",
+        BATCHES,
+        "                for single in batch:\n                    await self._run([single])\n",
+        "                for _, waiting in batch:\n                    waiting.set_exception(error)\n",
+    ),
+    Mutant(
+        "leak the slot of a wake-up without an effect",
+        ALARMS,
+        "            if effect is None:\n                slot.release()\n",
+        "            if effect is None:\n                pass\n",
+    ),
+    Mutant(
+        "leak the slot of an effect",
+        ALARMS,
+        "effect.add_done_callback(lambda _: slot.release())",
+        "effect.add_done_callback(lambda _: None)",
+    ),
+    Mutant(
+        "deliver 1 ms early",
+        ALARMS,
+        "if self._clock.now_ms() < alarm.due_ms:",
+        "if self._clock.now_ms() < alarm.due_ms - 1:",
+    ),
+    Mutant(
+        "sleep through an earlier alarm",
+        ALARMS,
+        "        if alarm.due_ms < lane.sleeps_until_ms:\n            lane.changed.set()\n",
+        "        if alarm.due_ms < 0:\n            lane.changed.set()\n",
+    ),
+    Mutant(
+        "miss the alarm that is stored while the window is read",
+        ALARMS,
+        "        lane.sleeps_until_ms = until_ms\n",
+        "        lane.sleeps_until_ms = until_ms\n        lane.changed.clear()\n",
+    ),
+    Mutant(
+        "never look at the clock again",
+        ALARMS,
+        "RECHECK_SECONDS = 30.0",
+        "RECHECK_SECONDS = 3e7",
+    ),
+    Mutant(
+        "don't put off what cannot be delivered",
+        ALARMS,
+        "            await self._commit(Deferral(alarm, until_ms, str(error)))\n",
+        "            Deferral(alarm, until_ms, str(error))\n",
+    ),
+    Mutant(
+        "put off for ever",
+        ALARMS,
+        "until_ms = self._clock.now_ms() + backoff_ms",
+        "until_ms = self._clock.now_ms() + 3_600_000",
+    ),
+    Mutant(
+        "cancel an effect in name only",
+        EFFECTS,
+        "        if task is not None:\n            task.cancel()\n",
+        "",
+    ),
+    Mutant(
+        "deliver the result of a cancelled effect",
+        EFFECTS,
+        "if self.running(actor_id) is asyncio.current_task():",
+        "if message is not None:",
+        "tests/actors/test_effects.py",
+    ),
+    Mutant(
+        "keep slow attempts in their slots",
+        ADMISSION,
+        "if self._slow < self._limits.slow_slots:",
+        "if self._slow < 0:",
+    ),
+    Mutant(
+        "give retries all slots",
+        ADMISSION,
+        "return max(1, self.slots // 2)",
+        "return self.slots",
+        "tests/actors/test_admission.py",
+    ),
+    Mutant(
+        "let retries go first",
+        ADMISSION,
+        "        if self._waiting[Lane.FIRST]:\n            return Lane.FIRST\n",
+        "        if self._waiting[Lane.FIRST] and not self._waiting[Lane.RETRY]:\n            return Lane.FIRST\n",
+        "tests/actors/test_admission.py",
+    ),
+    Mutant(
+        "passivate an actor in the middle of a message",
+        NAMESPACE,
+        "next((name for name, actor in self._resident.items() if not actor.busy), None)",
+        "next(iter(self._resident), None)",
+    ),
+    Mutant(
+        "forget to clear the alarm in the file",
+        STATEMENTS,
+        "cell = excluded.cell, due_ms = excluded.due_ms, lane",
+        "cell = excluded.cell, due_ms = coalesce(excluded.due_ms, due_ms), lane",
+        "tests/actors/test_store_contract.py",
+    ),
+    Mutant(
+        "put off an alarm that has been armed anew",
+        STATEMENTS,
+        "WHERE namespace = ? AND name = ? AND due_ms = ? AND lane = ? AND deferrals = ?",
+        "WHERE namespace = ? AND name = ? AND ? AND ? + 1 AND ? + 1",
+        "tests/actors/test_store_contract.py",
+    ),
+    Mutant(
+        "write to the file without waiting for the disk",
+        "actors/sqlite.py",
+        '"PRAGMA synchronous = FULL"',
+        '"PRAGMA synchronous = OFF"',
+        "tests/actors/test_sqlite_store.py",
     ),
 )

@@ -199,6 +199,18 @@ def put_off_for_nothing(desk: Desk) -> None:
     desk.apply(desk.put_off(1000))
 
 
+def woken_early(desk: Desk) -> None:
+    """A wake-up is handled a minute and more after anything has changed, and nothing was due."""
+    desk.at(NOW + 60_001)
+    desk.apply(desk.write(desk.user.state))
+
+
+def tried_again_and_again(desk: Desk) -> None:
+    """One row that cannot be written is tried more often in a second than anybody asks for it."""
+    for _ in range(61):
+        desk.journal.refused([desk.write(desk.user.state)], poisoned=True)
+
+
 def no_alarm(desk: Desk) -> None:
     """The session's wake-up has vanished."""
     del desk.disk.armed[ACTOR]
@@ -240,6 +252,7 @@ def written_again(desk: Desk) -> None:
         (2, created, no_backstop),
         (2, cleaning, early_retry),
         (2, Desk, wrong_deadline),
+        (2, created, woken_early),
         (3, cleaning, unheard_confirmation),
         (3, cleaning, ends_unconfirmed),
         (4, failed, forgotten_confirmation),
@@ -257,6 +270,7 @@ def written_again(desk: Desk) -> None:
         (6, created, behind_the_back),
         (7, created, late),
         (7, created, put_off_for_nothing),
+        (7, created, tried_again_and_again),
         (8, created, ends_unrecorded),
         (8, cleaned, written_again),
     ],
@@ -283,6 +297,18 @@ def test_near_misses_of_what_is_stored() -> None:
     desk.at(NOW + HOUR + 1001)
     desk.books.disturbed()
     desk.say(Wake())
+
+    desk = created()
+    desk.at(NOW + 60_000)
+    desk.apply(desk.write(desk.user.state))
+    desk.at(NOW + 60_001)
+    desk.books.of(USER).told = 1
+    desk.apply(desk.write(desk.user.state))
+
+    for _ in range(3):
+        desk.at(desk.wall_ms + 1000)
+        for _ in range(60):
+            desk.journal.refused([desk.write(desk.user.state)], poisoned=True)
 
 
 def test_the_clock_that_was_set_forward_and_back() -> None:
