@@ -20,6 +20,9 @@ from labsessions.simulation.trace import ViolationError
 # Seeds that a worker takes at a time: a second's work or so.
 CHUNK: Final = 8
 
+# Seed and steps to what came of it, or ViolationError.
+Run = Callable[[int, int], Result]
+
 
 @dataclass(slots=True)
 class Campaign:
@@ -69,6 +72,7 @@ def run_campaign(
     jobs: int = 1,
     fail_fast: bool = False,
     progress: Callable[[Campaign], None] = lambda _: None,
+    run: Run = simulate,
 ) -> Campaign:
     """Run consecutive seeds in `jobs` processes; `progress` is called after each.
 
@@ -76,7 +80,7 @@ def run_campaign(
     """
     campaign = Campaign(first_seed, seeds, steps, commit=_commit())  # before it runs: what is loaded now
     begun = time.monotonic()
-    for result in _results(range(first_seed, first_seed + seeds), steps, jobs):
+    for result in _results(partial(_one, run, steps), range(first_seed, first_seed + seeds), jobs):
         campaign.done += 1
         campaign.seconds = time.monotonic() - begun
         if isinstance(result, Result):
@@ -91,8 +95,7 @@ def run_campaign(
     return campaign
 
 
-def _results(seeds: range, steps: int, jobs: int) -> Iterator[Result | str]:
-    one = partial(_one, steps)
+def _results(one: Callable[[int], Result | str], seeds: range, jobs: int) -> Iterator[Result | str]:
     if jobs == 1:
         yield from map(one, seeds)
         return
@@ -102,9 +105,9 @@ def _results(seeds: range, steps: int, jobs: int) -> Iterator[Result | str]:
         yield from pool.imap_unordered(one, seeds, chunksize=CHUNK)
 
 
-def _one(steps: int, seed: int) -> Result | str:
+def _one(run: Run, steps: int, seed: int) -> Result | str:
     try:
-        return simulate(seed, steps)
+        return run(seed, steps)
     except ViolationError as violation:
         return str(violation)
 

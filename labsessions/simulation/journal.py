@@ -18,7 +18,8 @@ from labsessions.simulation.trace import BrokenError
 
 # After a disturbance it may take this long until all is served again: the recheck of the alarms and a little.
 SETTLE_MS: Final = 31_000
-# A wake-up that was read from the medium before a change may come as long after it as the queue for a slot lasts.
+# A wake-up that was read from the medium before a change may come as long after it as the queue for a slot lasts: this
+# and twice the longest that first attempts wait, as retries wait for those and for each other.
 STALE_MS: Final = 60_000
 # Failures to write one user's row in a second: more than all that its clients may ask for in that time, and the service
 # itself tries again once a second.
@@ -89,10 +90,12 @@ class Journal:
     def _woken_early(self, book: Book) -> None:
         """A wake-up has found nothing to do: harmless, but without any reason for it the runtime does not keep time."""
         session, now_ms = book.session, self._books.elapsed_ms()
-        calm_ms = max(book.stored_ms, self._books.disturbed_ms) + STALE_MS
+        calm_ms = max(book.stored_ms, self._books.disturbed_ms) + STALE_MS + 2 * self._books.first_wait_ms
         if session is not None and book.told == 0 and book.troubles == book.stored_troubles and now_ms > calm_ms:
-            early_ms = invariants.due_ms(session) - self._books.wall_ms()
-            raise BrokenError(2, f"{book.user} is woken {early_ms} ms before its time, and nothing has changed lately")
+            due_in_ms = invariants.due_ms(session) - self._books.wall_ms()
+            raise BrokenError(
+                2, f"{book.user} is woken, due in {due_in_ms} ms, for nothing: there was no change lately"
+            )
 
     def _moved(self, book: Book, old: Session | None, new: Session | None) -> None:
         if new is None:

@@ -159,6 +159,7 @@ class Process:
         self.store.unreadable.clear()
         self.store.poisoned.clear()
         self.store.fail(0)
+        self.store.blind = False
         self.store.release()
         self._books.disturbed()
 

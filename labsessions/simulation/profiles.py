@@ -28,6 +28,7 @@ class Profile:
     commits_wait: float = 0.0
     row_fails: float = 0.0
     unreadable: float = 0.0
+    alarms_fail: float = 0.0
     # The process: is killed, dies at a commit, is stopped; the client goes away without waiting for its answer.
     killed: float = 0.0
     dies_at_commit: float = 0.0
@@ -41,7 +42,15 @@ class Profile:
 PROFILES: Final = (
     Profile(name="calm"),
     Profile(name="backend", fails=0.3, hangs=0.15, outage=0.02, outcome_lost=0.03, outcome_again=0.1, stale_wake=0.06),
-    Profile(name="storage", fails=0.1, commits_fail=0.06, commits_wait=0.04, row_fails=0.04, unreadable=0.03),
+    Profile(
+        name="storage",
+        fails=0.1,
+        commits_fail=0.06,
+        commits_wait=0.04,
+        row_fails=0.04,
+        unreadable=0.03,
+        alarms_fail=0.03,
+    ),
     Profile(name="crashes", fails=0.15, hangs=0.1, killed=0.04, dies_at_commit=0.04, stopped=0.02, client_gone=0.03),
     Profile(name="clock", fails=0.1, hangs=0.05, clock_steps=0.06, stopped=0.02, stale_wake=0.06),
     Profile(name="herd", users=(30, 60), fails=0.2, hangs=0.2, herd=0.03, outage=0.02, killed=0.01),
@@ -57,6 +66,7 @@ PROFILES: Final = (
         commits_wait=0.02,
         row_fails=0.02,
         unreadable=0.02,
+        alarms_fail=0.01,
         killed=0.02,
         dies_at_commit=0.02,
         stopped=0.01,
@@ -80,7 +90,7 @@ class Settings:
 
 
 def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
-    """The settings of one process. The places beside the slots always suffice for `users` (see invariant 7)."""
+    """The settings of one process. The places beside the slots suffice for all `users`, or there are few or none."""
     return Settings(
         policy=Policy(
             retry_interval_ms=rng.choice((2_000, 5_000, 30_000, 300_000)),
@@ -91,7 +101,7 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
         limits=Limits(
             slots=rng.choice((1, 2, 3, 8, 64)),
             slow_after_seconds=rng.choice((0.05, 0.5)),
-            slow_slots=users,
+            slow_slots=rng.choice((users, users, users, 2, 0)),
             rate_per_second=rng.choice((0.0, 0.0, 0.0, 5.0, 50.0)),
         ),
         residency=Residency(idle_seconds=rng.choice((0.5, 10.0)), max_resident=rng.choice((1, 3, 10_000))),

@@ -155,6 +155,9 @@ class Schedule:
         if self._happens(profile.unreadable, "cell cannot be read"):
             process.spoil(rng.choice(self.users), reading=True)
             self._mend_in = rng.randint(1, 10)
+        if self._happens(profile.alarms_fail, "alarms cannot be read"):
+            store.blind = True
+            self._mend_in = rng.randint(1, 3)
         if self._happens(profile.dies_at_commit, "death at a commit"):
             rng.choice((store.die_before, store.die_after))(rng.randint(1, 12))
 

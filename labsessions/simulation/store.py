@@ -39,11 +39,12 @@ class Watcher(Protocol):
 
 
 class WatchedStore(MemoryStore):
-    """A `MemoryStore`; the transactions that an actor in `poisoned` takes part in fail."""
+    """A `MemoryStore`. Transactions that an actor in `poisoned` takes part in fail; `blind`, it cannot read alarms."""
 
     def __init__(self, disk: MemoryDisk, watcher: Watcher, rng: Random) -> None:
         super().__init__(disk)
         self.poisoned: dict[ActorId, None] = {}
+        self.blind = False
         self._operations = 0
         self._instant = 0.0
         self._watcher = watcher
@@ -80,6 +81,8 @@ class WatchedStore(MemoryStore):
         """See `Store`."""
         self._count()
         await self._lag()
+        if self.blind:
+            raise DiskError("the alarms cannot be read")
         window = await super().alarms(lane, limit)
         await self._lag()
         return window

@@ -23,6 +23,13 @@ def test_what_is_broken_beyond_recognition_does_not_count() -> None:
     assert (gone.noticed, gone.how) == (False, f"the old text is in {file} 0 times")
 
 
+def test_one_millisecond_is_noticed() -> None:
+    """The check itself works: the one mutant that is tried by every run of the suite."""
+    verdict = judge(next(mutant for mutant in MUTANTS if mutant.name == "fire 1 ms early"))
+    assert verdict.noticed
+    assert "starts 1 ms before its time" in verdict.how
+
+
 @pytest.mark.slow
 def test_the_unchanged_copy_is_clean() -> None:
     """Or everything would be noticed."""

@@ -201,7 +201,7 @@ def put_off_for_nothing(desk: Desk) -> None:
 
 def woken_early(desk: Desk) -> None:
     """A wake-up is handled a minute and more after anything has changed, and nothing was due."""
-    desk.at(NOW + 60_001)
+    desk.at(NOW + 62_001)
     desk.apply(desk.write(desk.user.state))
 
 
@@ -299,9 +299,9 @@ def test_near_misses_of_what_is_stored() -> None:
     desk.say(Wake())
 
     desk = created()
-    desk.at(NOW + 60_000)
+    desk.at(NOW + 62_000)
     desk.apply(desk.write(desk.user.state))
-    desk.at(NOW + 60_001)
+    desk.at(NOW + 62_001)
     desk.books.of(USER).told = 1
     desk.apply(desk.write(desk.user.state))
 

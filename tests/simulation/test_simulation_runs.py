@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from labsessions.cli import app
 from labsessions.simulation import run_campaign, simulate
 from labsessions.simulation.profiles import PROFILES
-from labsessions.simulation.simulator import profile_of
+from labsessions.simulation.simulator import Result, profile_of
 from labsessions.simulation.trace import BrokenError, ViolationError
 
 STEPS = 120
@@ -63,6 +64,23 @@ def test_a_violation_says_all_that_is_needed_to_see_it_again() -> None:
         "again: python run.py simulate --seed 5 --steps 200"
     )
     assert expected == str(violation) == str(pickle.loads(pickle.dumps(violation)))  # noqa: S301 - our own
+
+
+def odd_seeds_break(seed: int, steps: int) -> Result:
+    """A run as if the service broke a promise at every other seed."""
+    if seed % 2:
+        raise ViolationError(seed=seed, steps=steps, step=1, broken=BrokenError(4, "a call too many"), tail=())
+    return Result(seed, "calm", f"digest of {seed}", Counter(sessions=1))
+
+
+def test_a_campaign_goes_on_after_a_violation_or_stops_at_the_first() -> None:
+    """All violations are kept, with their seeds; `fail_fast` is for who only wants to know whether there is one."""
+    on = run_campaign(0, 6, 10, run=odd_seeds_break)
+    assert (on.done, on.counts["sessions"], len(on.violations)) == (6, 3, 3)
+    assert "seed 1, step 1: invariant 4: a call too many" in on.violations[0]
+    assert on.record("command")["violations"] == on.violations
+    stopped = run_campaign(0, 6, 10, fail_fast=True, run=odd_seeds_break)
+    assert (stopped.done, stopped.violations) == (2, on.violations[:1])
 
 
 def test_the_command_shows_figures_and_writes_the_record(tmp_path: Path) -> None:
