@@ -57,6 +57,8 @@ class Host(Protocol):
 
     backend: Backend
     configured: bool
+    roomy: bool
+    """Whether there is a place beside the slots for everybody."""
     call_timeout_seconds: float
     dead: bool
 
@@ -135,7 +137,8 @@ class SimulatedCleaner:
                 raise BrokenError(7, f"an attempt for {effect.user_id} takes {took:.3f} s, more than its limit")
         if not backend.healthy and backend.rng.random() < backend.profile.outcome_lost:
             backend.counts["fault: outcome lost"] += 1
-            if backend.rng.random() < 0.5:  # noqa: PLR2004 - an even chance
+            # Without a place beside the slots, one that never returns would keep its slot from its own next attempt.
+            if backend.rng.random() < 0.5 or not process.roomy:  # noqa: PLR2004 - an even chance
                 raise RuntimeError("the cleaner has failed")
             await asyncio.sleep(NEVER_SECONDS)
         backend.ledger.attempt_ended(outcome)

@@ -48,6 +48,7 @@ class Process:
     ) -> None:
         self.backend = backend
         self.configured = settings.configured
+        self.roomy = settings.roomy
         self.call_timeout_seconds = settings.call_timeout_seconds
         self.dead = False
         self.stopping = False

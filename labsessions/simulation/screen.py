@@ -14,6 +14,7 @@ from labsessions.simulation.campaign import Campaign, run_campaign
 # Small enough to be typed again.
 LARGEST_SEED: Final = 10**9
 SHOWN_VIOLATIONS: Final = 3
+LINE_EVERY: Final = 250  # seeds, where there is no terminal: every minute or so
 
 
 def run_and_show(*, seed: int | None, seeds: int, steps: int, jobs: int, fail_fast: bool, record: Path | None) -> bool:
@@ -29,7 +30,10 @@ def run_and_show(*, seed: int | None, seeds: int, steps: int, jobs: int, fail_fa
 
         def show(campaign: Campaign) -> None:
             sessions, violations = campaign.counts["sessions"], len(campaign.violations)
-            bar.update(task, completed=campaign.done, description=f"{sessions} sessions, {violations} violations")
+            figures = f"{sessions} sessions, {violations} violations"
+            bar.update(task, completed=campaign.done, description=figures)
+            if not console.is_terminal and campaign.done % LINE_EVERY == 0:
+                typer.echo(f"{campaign.done} of {seeds} seeds: {figures}", err=True)
 
         campaign = run_campaign(first, seeds, steps, jobs=jobs, fail_fast=fail_fast, progress=show)
     for violation in campaign.violations[:SHOWN_VIOLATIONS]:

@@ -124,11 +124,10 @@ class _Simulation:
         policy, limits, books = settings.policy, settings.limits, self.books
         books.elapsed_ms, books.wall_ms, books.policy = process.elapsed_ms, process.clock.now_ms, policy
         # All users may be in front. Each frees its slot after `slow_after_seconds` at the latest, if there is a place
-        # beside the slots, else when its attempt is over – which, if the outcome is lost, the next attempt finds out.
+        # beside the slots, else when its attempt is over.
         users = len(self.schedule.users)
         rounds = math.ceil(users / limits.slots) + 1
-        attempt_ms = policy.attempt_limit_ms + policy.retry_interval_ms * float(invariants.WIDEST)
-        held_ms = limits.slow_after_seconds * 1000 if limits.slow_slots >= users else attempt_ms
+        held_ms = limits.slow_after_seconds * 1000 if settings.roomy else policy.attempt_limit_ms
         paced_ms = 0.0 if not limits.rate_per_second else (users + 2) / limits.rate_per_second * 1000
         books.first_wait_ms = rounds * held_ms + paced_ms + LAGGING_MS
         books.clock_changes()
