@@ -48,7 +48,6 @@ class Process:
     ) -> None:
         self.backend = backend
         self.configured = settings.configured
-        self.roomy = settings.roomy
         self.call_timeout_seconds = settings.call_timeout_seconds
         self.dead = False
         self.stopping = False
@@ -139,7 +138,8 @@ class Process:
             await self._engine.ask(user, cast("Message", WAKE_UP) if message is None else message)
         except EngineError as error:
             self._trace.note(self.elapsed_ms(), "error", user, what, str(error))
-        book.told -= 1  # not if cancelled: then it may still be on its way
+        if not self.dead:  # and not if cancelled: then it may still be on its way
+            book.told -= 1
 
     # --- trouble ------------------------------------------------------------------------------------------
 

@@ -87,13 +87,10 @@ class Settings:
     residency: Residency
     call_timeout_seconds: float
     configured: bool
-    roomy: bool
-    """Whether the places beside the slots suffice for all users."""
 
 
 def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
     """The settings of one process. The places beside the slots suffice for all `users`, or there are few or none."""
-    slow_slots = rng.choice((users, users, users, 2, 0))
     return Settings(
         policy=Policy(
             retry_interval_ms=rng.choice((2_000, 5_000, 30_000, 300_000)),
@@ -104,11 +101,10 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
         limits=Limits(
             slots=rng.choice((1, 2, 3, 8, 64)),
             slow_after_seconds=rng.choice((0.05, 0.5)),
-            slow_slots=slow_slots,
+            slow_slots=rng.choice((users, users, users, 2, 0)),
             rate_per_second=rng.choice((0.0, 0.0, 0.0, 5.0, 50.0)),
         ),
         residency=Residency(idle_seconds=rng.choice((0.5, 10.0)), max_resident=rng.choice((1, 3, 10_000))),
         call_timeout_seconds=rng.choice((0.5, 15.0)),
         configured=rng.random() >= profile.unconfigured,
-        roomy=slow_slots >= users,
     )

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from actors.testing import EPOCH_MS, DeadlockError, MemoryDisk, run_virtual
+from labsessions.engines.embedded import GRACE_SECONDS
 from labsessions.simulation import invariants
 from labsessions.simulation.backend import HEALTHY_SECONDS, Backend
 from labsessions.simulation.books import Books
@@ -127,7 +128,8 @@ class _Simulation:
         # beside the slots, else when its attempt is over.
         users = len(self.schedule.users)
         rounds = math.ceil(users / limits.slots) + 1
-        held_ms = limits.slow_after_seconds * 1000 if settings.roomy else policy.attempt_limit_ms
+        roomy = limits.slow_slots >= users
+        held_ms = limits.slow_after_seconds * 1000 if roomy else policy.attempt_limit_ms + GRACE_SECONDS * 1000
         paced_ms = 0.0 if not limits.rate_per_second else (users + 2) / limits.rate_per_second * 1000
         books.first_wait_ms = rounds * held_ms + paced_ms + LAGGING_MS
         books.clock_changes()

@@ -184,6 +184,12 @@ MUTANTS: Final = (
         "if decision.state is self._state and not woken:",
         "if decision.state is self._state:",
     ),
+    Mutant(
+        "wait for a cleaner that never returns",
+        ENGINE,
+        "asyncio.timeout(effect.limit_ms / 1000 + GRACE_SECONDS)",
+        "asyncio.timeout(None)",
+    ),
     # --- the cleaner ------------------------------------------------------------------------------------------
     Mutant(
         "take a failure for a confirmation",
