@@ -2,4 +2,5 @@
 
 from labsessions.cli import main
 
-main()
+if __name__ == "__main__":  # as in run.py
+    main()

@@ -1,7 +1,7 @@
 """The command line: `serve` (which is also what no command means), `backup`, `restore`, `doctor` and the rest.
 
 Exit status 2 is a fault of the settings, the data directory or the address: one message on stderr says which.
-Exit status 1 is a finding: of the demo, of the doctor, of the check of a backup.
+Exit status 1 is a finding: of the demo, of the simulator, of the doctor, of the check of a backup.
 """
 
 import asyncio
@@ -240,6 +240,28 @@ def bench(
         typer.echo(f"bench: {error}", err=True)
         raise typer.Exit(EXIT_CANNOT_START) from error
     raise typer.Exit(run_bench(options))
+
+
+@app.command()
+def simulate(
+    *,
+    seed: Annotated[int | None, typer.Option(min=0, help="The first seed. (default: any)")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each seed's schedule.")] = 200,
+    seeds: Annotated[int, typer.Option(min=1, help="How many consecutive seeds.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="How many processes share the seeds.")] = 1,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first violation.")] = False,
+    record: Annotated[Path | None, typer.Option(help="Write what was run and its figures here, as JSON.")] = None,
+) -> None:
+    """Run the service under virtual time with all the faults there are; exit status 1 if it breaks a promise."""
+    # Here, because nothing else needs it: serving must not load a simulator.
+    from labsessions.simulation.screen import run_and_show
+
+    try:
+        kept = run_and_show(seed=seed, seeds=seeds, steps=steps, jobs=jobs, fail_fast=fail_fast, record=record)
+    except OSError as error:
+        typer.echo(f"the record cannot be written: {error}", err=True)
+        raise typer.Exit(EXIT_CANNOT_START) from None
+    raise typer.Exit(0 if kept else 1)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -7,10 +7,10 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from labsessions import log_lines
-from labsessions.backend.client import BackendClient, BackendSettings, open_client
+from labsessions.backend.client import BackendSettings, open_client
 from labsessions.backend.reasons import one_line, shorten
 from labsessions.core.messages import AttemptEnded, Clean
 from labsessions.log_lines import bound_logger
@@ -19,10 +19,27 @@ ERROR_CHARS: Final = 500  # of an attempt's error: it is stored with the session
 NO_TIME: Final = "no time left in this attempt"
 
 
+class Calls(Protocol):
+    """The two calls, as `BackendClient` makes them and a simulator may."""
+
+    @property
+    def missing(self) -> str | None:
+        """What has to be set before a call makes sense, or None."""
+        ...
+
+    async def delete_services(self, master: str, seconds: float) -> str | None:
+        """Step 1: None, or the reason why it failed. Never raises but on cancellation."""
+        ...
+
+    async def delete_vm(self, vm: str, user_id: str, seconds: float) -> str | None:
+        """Step 2 for one VM: None if it is confirmed, or the reason. Never raises but on cancellation."""
+        ...
+
+
 class BackendCleaner:
     """The port `Cleaner` on a backend client. `last_error` is that of the attempt that ended last, for health."""
 
-    def __init__(self, client: BackendClient) -> None:
+    def __init__(self, client: Calls) -> None:
         self._client = client
         self._log = bound_logger()
         self.last_error: str | None = None

@@ -1,5 +1,6 @@
 """The embedded engine: the core on the durable actors of this process, one SessionManager per user."""
 
+import asyncio
 from typing import Any, cast
 
 from actors.actor import DurableActor, Outcome, WakeUp
@@ -10,7 +11,7 @@ from actors.runtime import Runtime
 from actors.storage import Alarm, Lane, Write
 from labsessions.core.codec import decode, encode
 from labsessions.core.machine import Decision, decide, is_retry, wake_at
-from labsessions.core.messages import Abandon, Clean, Message, Reply, Wake
+from labsessions.core.messages import Abandon, AttemptEnded, Clean, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
 from labsessions.engines.narration import Log, narrate
@@ -19,6 +20,9 @@ from labsessions.log_lines import bound_logger
 from labsessions.ports import Cleaner, EngineError
 
 NAMESPACE = "SessionManager"
+# Longer than an attempt may take, so that a cleaner that keeps to the limit is never cut short.
+GRACE_SECONDS = 1.0
+OVERDUE = "the attempt did not end within its limit"
 _WAKE = Wake()
 
 
@@ -53,8 +57,16 @@ class SessionManager(DurableActor):
             write=write,
             committed=lambda: narrate(decision.events, self._log),
             cancel_effect=any(isinstance(effect, Abandon) for effect in decision.effects),
-            start_effect=None if clean is None else lambda: self._cleaner.clean(clean),
+            start_effect=None if clean is None else lambda: self._clean(clean),
         )
+
+    async def _clean(self, effect: Clean) -> AttemptEnded:
+        """An attempt, whose end doesn't depend on the cleaner: one that hung would keep its slot for ever."""
+        try:
+            async with asyncio.timeout(effect.limit_ms / 1000 + GRACE_SECONDS):
+                return await self._cleaner.clean(effect)
+        except TimeoutError:
+            return AttemptEnded(effect.generation, effect.attempt, confirmed=(), error=OVERDUE)
 
     def _write(self, decision: Decision) -> Write:
         state = decision.state

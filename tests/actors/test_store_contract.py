@@ -142,6 +142,13 @@ async def test_one_alarm_for_each_actor(medium: Medium) -> None:
     assert await medium.store.alarms(Lane.RETRY, 10) == []
 
 
+async def test_a_write_without_an_alarm_disarms(medium: Medium) -> None:
+    """The alarm is part of what is written: a cell that is written without one has none."""
+    await medium.store.apply([save("a", Alarm(5, Lane.FIRST))])
+    await medium.store.apply([save("a")])
+    assert await medium.store.alarms(Lane.FIRST, 10) == []
+
+
 async def test_a_deferral_puts_off_the_alarm_and_is_counted(medium: Medium) -> None:
     """Each deferral moves the due time and counts one; the cell stays as it is."""
     await medium.store.apply([save("a", Alarm(10, Lane.RETRY)), save("b", Alarm(11, Lane.RETRY))])

@@ -7,13 +7,14 @@ import pytest
 import structlog
 from builders import GENERATION, OTHER_GENERATION, POLICY, lab, worker_nodes
 
+from actors.admission import Limits
 from actors.runtime import Runtime
 from actors.storage import Lane
 from actors.testing import EPOCH_MS, MemoryDisk, MemoryStore, VirtualClock, run_virtual
 from labsessions import log_lines as lines
 from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Refusal, Show, Update
 from labsessions.core.model import LabChanges, Session
-from labsessions.engines.embedded import EmbeddedEngine
+from labsessions.engines.embedded import OVERDUE, EmbeddedEngine
 from labsessions.ports import EngineError
 
 HOUR_MS = 3_600_000
@@ -42,10 +43,10 @@ class ScriptedCleaner:
 class World:
     """One process: engine, store and cleaner on a disk that outlives it."""
 
-    def __init__(self, cleaner: ScriptedCleaner, disk: MemoryDisk | None = None) -> None:
+    def __init__(self, cleaner: ScriptedCleaner, disk: MemoryDisk | None = None, limits: Limits | None = None) -> None:
         self.cleaner = cleaner
         self.store = MemoryStore(disk)
-        self.runtime = Runtime(self.store, VirtualClock())
+        self.runtime = Runtime(self.store, VirtualClock(), limits=limits)
         self.engine = EmbeddedEngine(self.runtime, cleaner, POLICY)
         self.runtime.start()
 
@@ -198,6 +199,27 @@ def test_a_process_that_dies_in_mid_call_is_followed_by_one_that_tries_again() -
         await asyncio.sleep(2)
         assert await heir.show() is None
         await heir.runtime.stop(5)
+
+    run_virtual(main())
+
+
+def test_a_cleaner_that_never_returns_keeps_its_slot_no_longer_than_its_limit() -> None:
+    """One slot and no place beside it: the next session waits for the limit, and the first is retried after it."""
+
+    async def main() -> None:
+        world = World(ScriptedCleaner(), limits=Limits(slots=1, slow_slots=0))
+        world.cleaner.seconds = 1e9
+        for user in ("user-1", "user-2"):
+            await world.engine.ask(user, Create(GENERATION, lab(user_id=user)))
+        await asyncio.sleep((HOUR_MS + LIMIT_MS) / 1000 + 2)
+        world.cleaner.seconds = 1.0
+        assert [clean.user_id for _, clean in world.cleaner.begun] == ["user-1", "user-2"]
+        (first,) = (row for row in world.rows if row["user_id"] == "user-1")
+        assert first["last_error"] == OVERDUE
+        await asyncio.sleep((LIMIT_MS + INTERVAL_MS) / 1000 + 5)
+        assert [clean.user_id for _, clean in world.cleaner.begun[2:]] == ["user-1", "user-2"]
+        assert world.rows == []
+        await world.runtime.stop(0)
 
     run_virtual(main())
 

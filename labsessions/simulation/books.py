@@ -1,0 +1,118 @@
+"""The books of a run: what each user's clients have asked, what became durable, what the backend has confirmed.
+
+Values only; who writes them and what must fit is in `journal` (the medium) and `ledger` (clients and backend).
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from actors.storage import Column
+from labsessions.core.messages import Create, Delete, Show, Update
+from labsessions.core.model import Session
+from labsessions.core.policy import Policy
+
+ClientMessage = Create | Update | Delete | Show
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """What a client has asked. `since` is the place of the state that was the user's last one then."""
+
+    user: str
+    message: ClientMessage
+    since: int
+    troubles: int
+    applied: Session | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Book:
+    """One user.
+
+    `states` are all that were ever durable, the newest last; `pending` is what may still become durable. `owed` are
+    the VMs of the newest session, `confirmed` what the backend has said of them. `troubles` counts how often the
+    user's own row could not be read or written, `spoiled` is True while that is so. `latest_wall_ms`: the latest that
+    the wall clock has shown since the newest state was stored. `tries`: failures to write since `trying_ms`.
+    `told`: wake-ups of the simulator's own that are on their way.
+    """
+
+    user: str
+    states: list[Session | None] = field(default_factory=lambda: [None])
+    cell: bytes | None = None
+    pending: list[Request] = field(default_factory=list)
+    owed: dict[str, None] = field(default_factory=dict)
+    confirmed: dict[str, None] = field(default_factory=dict)
+    troubles: int = 0
+    spoiled: bool = False
+    stored_troubles: int = 0
+    stored_wall_ms: int = 0
+    stored_ms: int = 0
+    told: int = 0
+    latest_wall_ms: int = 0
+    trying_ms: int = 0
+    tries: int = 0
+
+    @property
+    def session(self) -> Session | None:
+        """What is durable now."""
+        return self.states[-1]
+
+
+@dataclass(slots=True, eq=False)
+class End:
+    """How a session ended, and since when no call may start for it; `claimed` once a client was told."""
+
+    reason: str
+    elapsed_ms: int
+    line: dict[str, Column]
+    claimed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Outcome:
+    """What an attempt has told the mailbox, and when by the wall clock, in which `epoch` of it."""
+
+    wall_ms: int
+    epoch: int
+    confirmed: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Books:
+    """All of it. The clocks are of the process that runs now: virtual time since the run's beginning, and wall time.
+
+    `epoch` counts the times that the wall clock was set; `disturbed_ms` is when something last happened that may hold
+    up everybody for a moment: a start, a step of the clock, a failing medium. `policy` and `first_wait_ms` (how long
+    a first attempt may have to wait for others) are those of the process that runs now.
+    """
+
+    elapsed_ms: Callable[[], int]
+    wall_ms: Callable[[], int]
+    policy: Policy = field(default_factory=Policy)
+    first_wait_ms: float = 0.0
+    epoch: int = 0
+    disturbed_ms: int = 0
+    users: dict[str, Book] = field(default_factory=dict)
+    ends: dict[str, End] = field(default_factory=dict)
+    outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def of(self, user: str) -> Book:
+        """The user's book, made at first use."""
+        book = self.users.get(user)
+        if book is None:
+            book = self.users[user] = Book(user)
+        return book
+
+    def disturbed(self) -> None:
+        """Something happens that may hold up everybody for a moment."""
+        self.disturbed_ms = self.elapsed_ms()
+
+    def clock_changes(self) -> None:
+        """The wall clock is about to be set, or to go on in another process."""
+        now_ms = self.wall_ms()
+        for book in self.users.values():
+            book.latest_wall_ms = max(book.latest_wall_ms, now_ms)
+        self.epoch += 1
+        self.disturbed()

@@ -1,0 +1,156 @@
+"""The promises of the contract as checks over plain values. Each raises BrokenError with its number, or returns.
+
+1. A session exists exactly if one wake-up is armed for it.
+2. No cleanup call before the deadline in force, not by a millisecond.
+3. Once the faults are over, every due session is gone in time, and each of its VMs was confirmed.
+4. After a confirmed cleanup or an acknowledged delete no further call is started for that session, and none ever
+   touches a newer session of the same user, even one with the same ids; nothing is asked for twice.
+5. Every answer that a client saw is true, and stays true after any crash; nothing happens that nobody asked for.
+6. The stored wake-up, the row of `labs_sessions` and the private state always agree.
+7. No actor's trouble moves another's deadline, or costs it a request.
+8. The outcome of a session stands in the history exactly once.
+
+*The deadline in force* is the session's expiry until its cleanup has begun, then the instant of its next attempt. It
+is read off the wall clock, whatever that does: an attempt may start only if the clock has shown the instant at some
+time since it was stored. So a clock that is set forward makes sessions due, and one that is set back afterwards
+neither undoes an attempt nor repeats it.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Final
+
+import msgspec
+
+from actors.ids import ActorId
+from actors.storage import Column, DueAlarm, Lane
+from labsessions.core.model import Lab, Session
+from labsessions.simulation.books import End
+from labsessions.simulation.trace import BrokenError
+
+# From CONTRACT §3.4: the spread makes the interval longer by at most a tenth, and never shorter.
+WIDEST: Final = Fraction(11, 10)
+
+
+def due_ms(session: Session) -> int:
+    """The deadline in force of a session."""
+    return session.expires_ms if session.cleanup is None else session.cleanup.retry_ms
+
+
+def vms_of(lab: Lab) -> list[str]:
+    """The VMs that a lab names, as the front end sees it."""
+    return [lab.lab_request_id, *(node["worker_lab_request_id"] for node in lab.worker_nodes or ())]
+
+
+def deadline_ms(created_ms: int, minutes: float) -> int:
+    """Creation plus duration, rounded up to the millisecond, in exact arithmetic."""
+    return created_ms - (-Fraction(repr(minutes)) * 60_000).__floor__()
+
+
+def armed_exactly_if_stored(cells: Collection[ActorId], armed: Collection[ActorId]) -> None:
+    """Invariant 1 over the whole disk; `cells` and `armed` know their members by hash."""
+    for actor_id in cells:
+        if actor_id not in armed:
+            raise BrokenError(1, f"{actor_id.name} has a session and no wake-up")
+    if len(cells) != len(armed):
+        raise BrokenError(1, f"{len(armed)} wake-ups are armed for {len(cells)} sessions")
+
+
+def all_agree(session: Session, alarm: DueAlarm, row: Mapping[str, Column] | None) -> None:
+    """Invariant 6 for one user who has a session: wake-up and row tell what the state tells."""
+    due, lab, cleanup = due_ms(session), session.lab, session.cleanup
+    if alarm.due_ms != due if alarm.deferrals == 0 else alarm.due_ms < due:
+        raise BrokenError(6, f"{lab.user_id} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
+    if (alarm.lane is Lane.RETRY) is (cleanup is None):
+        raise BrokenError(6, f"the wake-up of {lab.user_id} is in lane {alarm.lane.name}")
+    if row is None:
+        raise BrokenError(6, f"{lab.user_id} has a session and no row")
+    expected: dict[str, Any] = {
+        "id": lab.id,
+        "user_id": lab.user_id,
+        "generation": session.generation,
+        "version": session.version,
+        "duration": lab.duration,
+        "lab_request_id": lab.lab_request_id,
+        "terminal_url": lab.terminal_url,
+        "attempts": 0 if cleanup is None else cleanup.attempts,
+        "last_error": None if cleanup is None else cleanup.last_error,
+    }
+    for column, value in expected.items():
+        if row[column] != value:
+            raise BrokenError(6, f"{lab.user_id}'s row has {column} {row[column]!r}, its state {value!r}")
+    instants = (("expires_at", session.expires_ms), ("next_attempt_at", None if cleanup is None else cleanup.retry_ms))
+    for column, instant in instants:
+        if _instant_ms(row[column]) != instant:
+            raise BrokenError(6, f"{lab.user_id}'s row has {column} {row[column]!r}, its state {instant}")
+    nodes = row["worker_nodes"]
+    if (None if nodes is None else msgspec.json.decode(str(nodes))) != lab.worker_nodes:
+        raise BrokenError(6, f"{lab.user_id}'s row has other workers than its state")
+    if (row["status"] == "active") is not (cleanup is None):
+        raise BrokenError(6, f"{lab.user_id}'s row says {row['status']!r}")
+
+
+def not_early(user: str, due: int, latest_wall_ms: int) -> None:
+    """Invariant 2: an attempt that starts is due by the latest that the wall clock has shown since it was stored."""
+    if latest_wall_ms < due:
+        raise BrokenError(2, f"an attempt for {user} starts {due - latest_wall_ms} ms before its time")
+
+
+def retried_in_time(user: str, retry_ms: int, earliest_ms: int, latest_ms: int) -> None:
+    """Invariants 2 and 3: the next attempt is armed for neither too early nor too late an instant."""
+    if retry_ms < earliest_ms:
+        raise BrokenError(2, f"the next attempt for {user} is armed {earliest_ms - retry_ms} ms too early")
+    if retry_ms > latest_ms:
+        raise BrokenError(3, f"the next attempt for {user} is armed {retry_ms - latest_ms} ms too late")
+
+
+def all_confirmed(user: str, owed: Collection[str], confirmed: Collection[str]) -> None:
+    """Invariant 3: what ended as cleaned was confirmed by the backend, VM by VM."""
+    if missing := [vm for vm in owed if vm not in confirmed]:
+        raise BrokenError(3, f"{user}'s session ended as cleaned, but nobody has confirmed {', '.join(missing)}")
+
+
+def may_call(
+    *, user: str, generation: str, attempt: int, current: Session | None, ended_ms: int | None, elapsed_ms: int
+) -> None:
+    """Invariants 2, 4 and 5 at the start of a call: it belongs to an attempt of the current session that is stored.
+
+    `ended_ms` is since when the session of the call must be left alone, None if it hasn't ended.
+    """
+    if current is None or current.generation != generation:
+        if ended_ms is None:
+            raise BrokenError(5, f"a call for a session of {user} that is not stored")
+        if current is not None:
+            raise BrokenError(4, f"a call of an ended session touches {user}'s newer one")
+        if elapsed_ms > ended_ms:
+            raise BrokenError(4, f"a call for {user} starts {elapsed_ms - ended_ms} ms after the session's end")
+    elif current.cleanup is None:
+        raise BrokenError(2, f"a call for {user} before its cleanup is stored")
+    elif current.cleanup.attempts < attempt:
+        raise BrokenError(5, f"a call for {user} before attempt {attempt} is stored: a crash would forget it")
+
+
+def prompt(user: str, late_ms: int, bound_ms: float) -> None:
+    """Invariant 7: a first attempt waits for others no longer than their share of the slots."""
+    if late_ms > bound_ms:
+        raise BrokenError(7, f"the first attempt for {user} starts {late_ms} ms late, allowed are {bound_ms:.0f} ms")
+
+
+def gone(user: str, session: Session | None, generation: str, bound_ms: int) -> None:
+    """Invariant 3: without faults the session was to be gone by now."""
+    if session is not None and session.generation == generation:
+        raise BrokenError(3, f"{user}'s session is still there {bound_ms} ms after the faults are over")
+
+
+def recorded_once(history: Mapping[tuple[Column, ...], Mapping[str, Column]], ends: Mapping[str, End]) -> None:
+    """Invariant 8: the history has a line for each session that has ended, the very one of that time, and no other."""
+    for generation, end in ends.items():
+        if history.get((generation,)) is not end.line:
+            raise BrokenError(8, f"the outcome of {generation} was written again, or has vanished")
+    if len(history) != len(ends):
+        raise BrokenError(8, f"{len(history)} outcomes for {len(ends)} sessions that have ended")
+
+
+def _instant_ms(text: Column) -> int | None:
+    return None if text is None else round(datetime.fromisoformat(str(text)).timestamp() * 1000)

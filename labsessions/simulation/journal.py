@@ -1,0 +1,206 @@
+"""What becomes durable, watched from outside: each change needs a cause, and all tables must agree after it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import UNSET, structs
+
+from actors.ids import ActorId
+from actors.storage import Deferral, Operation
+from actors.testing import MemoryDisk
+from labsessions.core.codec import decode
+from labsessions.core.messages import Create, Delete, Update
+from labsessions.core.model import Cleanup, LabChanges, Session
+from labsessions.simulation import invariants
+from labsessions.simulation.books import Book, Books, End, Request
+from labsessions.simulation.store import actor_of
+from labsessions.simulation.trace import BrokenError
+
+# After a disturbance it may take this long until all is served again: the recheck of the alarms and a little.
+SETTLE_MS: Final = 31_000
+# A wake-up that was read from the medium before a change may come as long after it as the queue for a slot lasts: this
+# and twice the longest that first attempts wait, as retries wait for those and for each other.
+STALE_MS: Final = 60_000
+# Failures to write one user's row in a second: more than all that its clients may ask for in that time, and the service
+# itself tries again once a second.
+MOST_TRIES: Final = 60
+
+
+class Journal:
+    """Looks at the disk after each transaction, and at all of it after each step. Raises BrokenError."""
+
+    def __init__(self, books: Books, disk: MemoryDisk) -> None:
+        self._books = books
+        self._disk = disk
+        self._agreed: dict[ActorId, tuple[object, object, object]] = {}
+
+    def committed(self, operations: Sequence[Operation]) -> None:
+        """A transaction is durable."""
+        for operation in operations:
+            book = self._books.of(actor_of(operation).name)
+            if isinstance(operation, Deferral):
+                if book.troubles == book.stored_troubles and not book.spoiled:
+                    raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
+                continue
+            old, cell = book.session, self._disk.cells.get(operation.actor_id)
+            new, book.cell = decode(cell).session, cell
+            if new == old:
+                self._woken_early(book)
+                continue
+            self._moved(book, old, new)
+            book.states.append(new)
+            book.stored_troubles = book.troubles
+            book.stored_ms, book.stored_wall_ms = self._books.elapsed_ms(), self._books.wall_ms()
+            book.latest_wall_ms = book.stored_wall_ms
+
+    def refused(self, operations: Sequence[Operation], *, poisoned: bool) -> None:
+        """A transaction has failed; one with a single operation is that user's own trouble."""
+        if not poisoned:
+            self._books.disturbed()
+        if len(operations) == 1:
+            book = self._books.of(actor_of(operations[0]).name)
+            book.troubles += 1
+            now_ms = self._books.elapsed_ms()
+            if now_ms >= book.trying_ms + 1000:
+                book.trying_ms, book.tries = now_ms, 0
+            book.tries += 1
+            if book.tries > MOST_TRIES:
+                raise BrokenError(7, f"{book.user}'s row is written again and again, though it cannot be")
+
+    def check(self) -> None:
+        """Invariants 1, 6 and 8 over the whole disk."""
+        disk = self._disk
+        invariants.armed_exactly_if_stored(disk.cells, disk.armed)
+        rows = disk.tables.get("labs_sessions", {})
+        if len(rows) != len(disk.cells):
+            raise BrokenError(6, f"{len(rows)} rows for {len(disk.cells)} sessions")
+        for actor_id, cell in disk.cells.items():
+            alarm, row = disk.armed[actor_id], rows.get((actor_id.name,))
+            agreed = self._agreed.get(actor_id)
+            if agreed is None or agreed[0] is not cell or agreed[1] is not alarm or agreed[2] is not row:
+                book = self._books.of(actor_id.name)
+                if book.session is None or book.cell is not cell:
+                    raise BrokenError(6, f"{actor_id} is stored, and nobody has seen it written")
+                invariants.all_agree(book.session, alarm, row)
+                self._agreed[actor_id] = (cell, alarm, row)
+        invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
+
+    # --- what a change may be -----------------------------------------------------------------------------
+
+    def _woken_early(self, book: Book) -> None:
+        """A wake-up has found nothing to do: harmless, but without any reason for it the runtime does not keep time."""
+        session, now_ms = book.session, self._books.elapsed_ms()
+        calm_ms = max(book.stored_ms, self._books.disturbed_ms) + STALE_MS + 2 * self._books.first_wait_ms
+        if session is not None and book.told == 0 and book.troubles == book.stored_troubles and now_ms > calm_ms:
+            due_in_ms = invariants.due_ms(session) - self._books.wall_ms()
+            raise BrokenError(
+                2, f"{book.user} is woken, due in {due_in_ms} ms, for nothing: there was no change lately"
+            )
+
+    def _moved(self, book: Book, old: Session | None, new: Session | None) -> None:
+        if new is None:
+            if old is not None:
+                self._ended(book, old)
+        elif old is None:
+            self._created(book, new)
+        elif old.generation != new.generation:
+            raise BrokenError(4, f"{book.user}'s session is replaced by another one")
+        elif new.version <= old.version:
+            raise BrokenError(5, f"{book.user}'s session goes back from version {old.version} to {new.version}")
+        elif new.lab != old.lab or new.expires_ms != old.expires_ms:
+            self._updated(book, old, new)
+        elif new.cleanup is None:
+            raise BrokenError(5, f"{book.user}'s session changes, and nobody has asked for it")
+        else:
+            self._cleaned_on(book, old, old.cleanup, new.cleanup)
+
+    def _created(self, book: Book, new: Session) -> None:
+        if new.generation in self._books.ends:
+            raise BrokenError(4, f"{book.user}'s session has come back from the dead")
+        for request in book.pending:
+            created = request.message
+            if isinstance(created, Create) and created.generation == new.generation and created.lab == new.lab:
+                break
+        else:
+            raise BrokenError(5, f"{book.user} has a session that nobody asked for")
+        if new.expires_ms != invariants.deadline_ms(new.created_ms, new.lab.duration) or new.cleanup is not None:
+            raise BrokenError(2, f"{book.user}'s session has the wrong deadline")
+        _apply(book, request, new)
+        book.owed, book.confirmed = dict.fromkeys(invariants.vms_of(new.lab)), {}
+        self._books.counts["sessions"] += 1
+
+    def _updated(self, book: Book, old: Session, new: Session) -> None:
+        if old.cleanup is not None or new.cleanup is not None:
+            raise BrokenError(5, f"{book.user}'s session is changed while it is being cleaned")
+        for request in book.pending:
+            update = request.message
+            if isinstance(update, Update) and new.lab == structs.replace(old.lab, **_given(update.changes)):
+                break
+        else:
+            raise BrokenError(5, f"{book.user}'s session changes, and nobody has asked for it")
+        if new.expires_ms != invariants.deadline_ms(old.created_ms, new.lab.duration):
+            raise BrokenError(2, f"{book.user}'s updated session has the wrong deadline")
+        _apply(book, request, new)
+        book.owed.update(dict.fromkeys(invariants.vms_of(new.lab)))
+        self._books.counts["updates"] += 1
+
+    def _ended(self, book: Book, old: Session) -> None:
+        line = self._disk.tables.get("session_history", {}).get((old.generation,))
+        if line is None:
+            raise BrokenError(8, f"{book.user}'s session has ended without an outcome in the history")
+        reason = str(line["end_reason"])
+        if reason == "expired":
+            invariants.all_confirmed(book.user, book.owed, book.confirmed)
+        elif not any(isinstance(request.message, Delete) for request in book.pending):
+            raise BrokenError(5, f"{book.user}'s session has ended as {reason}, and nobody has asked for it")
+        self._books.ends[old.generation] = End(reason, self._books.elapsed_ms(), line)
+        self._books.counts[reason] += 1
+
+    def _cleaned_on(self, book: Book, old: Session, was: Cleanup | None, now: Cleanup) -> None:
+        if unheard := [vm for vm in now.confirmed if vm not in book.confirmed]:
+            raise BrokenError(3, f"{book.user}'s {unheard} are stored as confirmed, but the backend has not said so")
+        attempts = 0 if was is None else was.attempts
+        if was is not None and (forgotten := [vm for vm in was.confirmed if vm not in now.confirmed]):
+            raise BrokenError(4, f"the confirmation of {book.user}'s {forgotten} is forgotten")
+        if now.attempts == attempts + 1:
+            self._attempt_stored(book, old, now)
+        elif now.attempts != attempts:
+            raise BrokenError(4, f"{book.user}'s attempts go from {attempts} to {now.attempts}")
+        elif was is not None and was.in_flight and not now.in_flight:
+            self._failure_stored(book, old.generation, now)
+
+    def _attempt_stored(self, book: Book, old: Session, now: Cleanup) -> None:
+        books = self._books
+        wall_ms, due_ms = books.wall_ms(), invariants.due_ms(old)
+        latest_ms = max(book.latest_wall_ms, wall_ms)
+        invariants.not_early(book.user, due_ms, latest_ms)
+        # An attempt whose outcome never comes is over after its limit, and repeated after the interval.
+        backstop_ms = books.policy.attempt_limit_ms + books.policy.retry_interval_ms
+        invariants.retried_in_time(book.user, now.retry_ms, due_ms + backstop_ms, latest_ms + backstop_ms)
+        late_ms = wall_ms - max(due_ms, book.stored_wall_ms)
+        settled_ms = books.disturbed_ms + SETTLE_MS + books.first_wait_ms
+        calm = books.elapsed_ms() > settled_ms and book.troubles == book.stored_troubles
+        if old.cleanup is None and calm:
+            invariants.prompt(book.user, late_ms, books.first_wait_ms)
+
+    def _failure_stored(self, book: Book, generation: str, now: Cleanup) -> None:
+        books = self._books
+        outcome = books.outcomes.get((generation, now.attempts))
+        if outcome is None:
+            raise BrokenError(5, f"a failure of {book.user}'s attempt {now.attempts} is stored that nobody has told")
+        if forgotten := [vm for vm in outcome.confirmed if vm in book.owed and vm not in now.confirmed]:
+            raise BrokenError(4, f"the confirmation of {book.user}'s {forgotten} is not stored")
+        interval_ms = books.policy.retry_interval_ms
+        earliest_ms = outcome.wall_ms + interval_ms if outcome.epoch == books.epoch else 0
+        latest_ms = max(book.latest_wall_ms, books.wall_ms()) + int(interval_ms * invariants.WIDEST)
+        invariants.retried_in_time(book.user, now.retry_ms, earliest_ms, latest_ms)
+
+
+def _apply(book: Book, request: Request, new: Session) -> None:
+    request.applied = new
+    book.pending.remove(request)
+
+
+def _given(changes: LabChanges) -> dict[str, object]:
+    members = changes.__struct_fields__
+    return {name: value for name in members if (value := getattr(changes, name)) is not UNSET}

@@ -1,0 +1,116 @@
+"""What clients and the backend see, watched from outside: each answer must be true, each call allowed."""
+
+from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Refusal, Reply, Show, Update
+from labsessions.simulation import invariants
+from labsessions.simulation.books import Book, Books, ClientMessage, Outcome, Request
+from labsessions.simulation.trace import BrokenError
+
+ACKNOWLEDGED_MS = -1
+"""Since before any time: not a single call may start any more."""
+
+
+class Ledger:
+    """Hears of requests, replies, attempts and calls. Raises BrokenError for what must not be."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._attempts: dict[tuple[str, int], None] = {}
+
+    def asked(self, user: str, message: ClientMessage) -> Request:
+        """A client asks."""
+        book = self._books.of(user)
+        request = Request(user, message, len(book.states) - 1, book.troubles)
+        if not isinstance(message, Show):
+            book.pending.append(request)
+        return request
+
+    def replied(self, request: Request, reply: Reply) -> None:
+        """A client has its answer: it must tell what was durable at some time since the question (invariant 5)."""
+        book = self._books.of(request.user)
+        _settle(book, request)
+        seen = book.states[request.since :]
+        match request.message, reply:
+            case Show(), Current(session):
+                true = session in seen
+            case ((Create() | Update()), Current(session)):
+                true = session == request.applied
+            case Delete(), Current(session):
+                end = self._books.ends.get(session.generation)
+                true = end is not None and end.reason == "deleted" and not end.claimed and session in book.states
+                if end is not None:
+                    end.claimed, end.elapsed_ms = True, ACKNOWLEDGED_MS
+            case Create(), Refusal.EXISTS:
+                true = any(state is not None for state in seen)
+            case Update(), Refusal.BEING_CLEANED:
+                true = any(state is not None and state.cleanup is not None for state in seen)
+            case ((Show() | Update() | Delete()), Refusal.NOT_FOUND):
+                true = None in seen
+            case _:
+                true = False
+        if not true:
+            raise BrokenError(5, f"{request.user} was told what is not stored: {reply} to {request.message}")
+
+    def failed(self, request: Request, *, stopping: bool) -> None:
+        """A client has an error of the service: nothing has happened, and for a reason of its own (invariants 5, 7)."""
+        book = self._books.of(request.user)
+        _settle(book, request)
+        if request.applied is not None:
+            raise BrokenError(5, f"{request.user} was told of a failure, but it is stored: {request.message}")
+        if not stopping and not book.spoiled and book.troubles == request.troubles:
+            raise BrokenError(7, f"a request of {request.user} fails, though nothing of its own has failed")
+
+    def died(self) -> None:
+        """The process is dead: what is pending will never be, and the next one finds a medium that is well."""
+        for book in self._books.users.values():
+            book.pending.clear()
+            book.spoiled, book.told = False, 0
+
+    def attempt_started(self, clean: Clean) -> None:
+        """The effect of an attempt starts: once, for what the state says is still owed."""
+        self._may_call(clean)
+        key = (clean.generation, clean.attempt)
+        if key in self._attempts:
+            raise BrokenError(4, f"attempt {clean.attempt} for {clean.user_id} is made twice")
+        self._attempts[key] = None
+        self._books.counts["attempts"] += 1
+        book = self._books.of(clean.user_id)
+        session = book.session
+        if session is None or session.generation != clean.generation or session.cleanup is None:
+            return
+        confirmed = session.cleanup.confirmed
+        if again := [vm for vm in clean.vms if vm in confirmed]:
+            raise BrokenError(4, f"{clean.user_id}'s {again} are asked for again, though stored as confirmed")
+        if forgotten := [vm for vm in book.owed if vm not in clean.vms and vm not in confirmed]:
+            raise BrokenError(3, f"the attempt for {clean.user_id} forgets {forgotten}")
+
+    def call_started(self, clean: Clean) -> None:
+        """A call leaves the service."""
+        self._books.counts["calls"] += 1
+        self._may_call(clean)
+
+    def vm_confirmed(self, clean: Clean, vm: str) -> None:
+        """The backend has said that a VM is gone, and was heard."""
+        book = self._books.of(clean.user_id)
+        if book.session is not None and book.session.generation == clean.generation:
+            book.confirmed[vm] = None
+
+    def attempt_ended(self, ended: AttemptEnded) -> None:
+        """An attempt has its outcome, which goes to the mailbox now."""
+        outcome = Outcome(self._books.wall_ms(), self._books.epoch, ended.confirmed)
+        self._books.outcomes[ended.generation, ended.attempt] = outcome
+
+    def _may_call(self, clean: Clean) -> None:
+        end = self._books.ends.get(clean.generation)
+        invariants.may_call(
+            user=clean.user_id,
+            generation=clean.generation,
+            attempt=clean.attempt,
+            current=self._books.of(clean.user_id).session,
+            ended_ms=None if end is None else end.elapsed_ms,
+            elapsed_ms=self._books.elapsed_ms(),
+        )
+
+
+def _settle(book: Book, request: Request) -> None:
+    if request in book.pending:
+        book.pending.remove(request)

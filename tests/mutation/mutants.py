@@ -1,0 +1,347 @@
+"""Ways to break the code that matter, each as a replacement of one exact text, and who has to notice it.
+
+A mutant whose old text isn't found exactly once fails the check, so this list cannot fall behind the code.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+SIMULATOR: Final = "simulator"
+
+MACHINE: Final = "labsessions/core/machine.py"
+MODEL: Final = "labsessions/core/model.py"
+POLICY: Final = "labsessions/core/policy.py"
+ENGINE: Final = "labsessions/engines/embedded.py"
+TABLES: Final = "labsessions/engines/tables.py"
+CLEANER: Final = "labsessions/backend/cleaner.py"
+ACTOR: Final = "actors/actor.py"
+ADMISSION: Final = "actors/admission.py"
+ALARMS: Final = "actors/alarms.py"
+BATCHES: Final = "actors/batches.py"
+EFFECTS: Final = "actors/effects.py"
+MAILBOX: Final = "actors/mailbox.py"
+NAMESPACE: Final = "actors/namespace.py"
+STATEMENTS: Final = "actors/statements.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`seen_by` is the simulator, or the part of the suite (arguments for pytest) that must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    seen_by: str = SIMULATOR
+
+
+MUTANTS: Final = (
+    # --- the core ---------------------------------------------------------------------------------------------
+    Mutant(
+        "fire 1 ms early",
+        MACHINE,
+        "due_ms is None or now_ms < due_ms:",
+        "due_ms is None or now_ms < due_ms - 1:",
+    ),
+    Mutant(
+        "ignore the generation",
+        MACHINE,
+        " or session.generation != ended.generation:",
+        ":",
+    ),
+    Mutant(
+        "forget a worker VM",
+        MODEL,
+        "dict.fromkeys((lab_request_id, *workers))",
+        "dict.fromkeys((lab_request_id, *list(workers)[1:]))",
+    ),
+    Mutant(
+        "forget the workers that were added later",
+        MACHINE,
+        "vms=tuple(dict.fromkeys(session.vms + named_vms(lab.lab_request_id, lab.worker_nodes))),",
+        "vms=session.vms,",
+    ),
+    Mutant(
+        "forget the workers that a later PUT doesn't list",
+        MACHINE,
+        "dict.fromkeys(session.vms + named_vms(",
+        "dict.fromkeys(named_vms(",
+    ),
+    Mutant(
+        "lose the backstop",
+        MACHINE,
+        "retry_ms = now_ms + policy.backstop_ms",
+        "retry_ms = now_ms + policy.retry_interval_ms",
+    ),
+    Mutant(
+        "delete without Abandon",
+        MACHINE,
+        "effects = () if session.cleanup is None else (Abandon(session.generation),)",
+        "effects = ()",
+    ),
+    Mutant(
+        "take the policy from the settings instead of the state",
+        MACHINE,
+        "    before = session.cleanup\n",
+        "    before = session.cleanup\n"
+        "    if before is not None and now_ms < before.started_ms + before.attempts * policy.backstop_ms:\n"
+        "        return _unchanged(state)\n",
+    ),
+    Mutant(
+        "forget a confirmation",
+        MACHINE,
+        "if vm in cleanup.confirmed or vm in ended.confirmed)",
+        "if vm in ended.confirmed)",
+    ),
+    Mutant(
+        "end the session with one VM confirmed",
+        MACHINE,
+        "if confirmed == session.vms:",
+        "if confirmed:",
+    ),
+    Mutant(
+        "let an old attempt's outcome stand for the newest",
+        MACHINE,
+        "if ended.attempt != cleanup.attempts or not cleanup.in_flight:",
+        "if not cleanup.in_flight:",
+    ),
+    Mutant(
+        "don't count an attempt",
+        MACHINE,
+        "attempts=before.attempts + 1, in_flight=True",
+        "attempts=before.attempts, in_flight=True",
+    ),
+    Mutant(
+        "retry a millisecond early",
+        POLICY,
+        "return self.retry_interval_ms + int(",
+        "return self.retry_interval_ms - 1 + int(",
+    ),
+    Mutant(
+        "change a session that is being cleaned",
+        MACHINE,
+        "    if session.cleanup is not None:\n        return _refuse(state, Refusal.BEING_CLEANED)\n",
+        "",
+    ),
+    Mutant(
+        "leave the deadline where it was",
+        MACHINE,
+        "expires_ms=session.created_ms + duration_ms(lab.duration),",
+        "expires_ms=session.expires_ms,",
+    ),
+    Mutant(
+        "count a new duration from the update",
+        MACHINE,
+        "expires_ms=session.created_ms + duration_ms(lab.duration),",
+        "expires_ms=now_ms + duration_ms(lab.duration),",
+    ),
+    Mutant(
+        "replace a session that exists",
+        MACHINE,
+        "    if state.session is not None:\n        return _refuse(state, Refusal.EXISTS)\n",
+        "",
+    ),
+    Mutant(
+        "round a duration down",
+        MODEL,
+        "to_integral_value(ROUND_CEILING)",
+        "to_integral_value('ROUND_FLOOR')",
+    ),
+    # --- the engine -------------------------------------------------------------------------------------------
+    Mutant(
+        "ignore Abandon",
+        ENGINE,
+        "cancel_effect=any(isinstance(effect, Abandon) for effect in decision.effects),",
+        "cancel_effect=False,",
+    ),
+    Mutant(
+        "drop the alarm with the row",
+        ENGINE,
+        "alarm=None if due_ms is None else Alarm(due_ms, lane),",
+        "alarm=None if due_ms is None or lane is Lane.RETRY else Alarm(due_ms, lane),",
+    ),
+    Mutant(
+        "put retries among the first attempts",
+        ENGINE,
+        "lane = Lane.RETRY if is_retry(state) else Lane.FIRST",
+        "lane = Lane.FIRST",
+    ),
+    Mutant(
+        "leave the row of a session that has ended",
+        TABLES,
+        "[Remove(SESSIONS, (user_id,)) if shown is None else Put(SESSIONS, tuple(shown.values()))]",
+        "[] if shown is None else [Put(SESSIONS, tuple(shown.values()))]",
+    ),
+    Mutant(
+        "forget a projection",
+        TABLES,
+        "    rows += [Put(HISTORY",
+        "    [Put(HISTORY",
+    ),
+    Mutant(
+        "answer a wake-up without a write",
+        ENGINE,
+        "if decision.state is self._state and not woken:",
+        "if decision.state is self._state:",
+    ),
+    Mutant(
+        "wait for a cleaner that never returns",
+        ENGINE,
+        "asyncio.timeout(effect.limit_ms / 1000 + GRACE_SECONDS)",
+        "asyncio.timeout(None)",
+    ),
+    # --- the cleaner ------------------------------------------------------------------------------------------
+    Mutant(
+        "take a failure for a confirmation",
+        CLEANER,
+        "            if reason is None:\n                confirmed.append(vm)",
+        "            if reason != 'HTTP 503':\n                confirmed.append(vm)",
+    ),
+    Mutant(
+        "let one VM stop the others",
+        CLEANER,
+        "                failed[vm] = reason\n",
+        "                failed[vm] = reason\n                break\n",
+        "tests/backend/test_backend_cleaner.py",
+    ),
+    Mutant(
+        "let one call use up the time of all",
+        CLEANER,
+        "share = (self._deadline - self._clock()) / self._calls",
+        "share = self._deadline - self._clock()",
+        "tests/backend/test_backend_cleaner.py",
+    ),
+    # --- the runtime ------------------------------------------------------------------------------------------
+    Mutant(
+        "skip the gate",
+        ACTOR,
+        "                await self._services.commit(outcome.write)\n",
+        "                self._services.commit(outcome.write)\n",
+    ),
+    Mutant(
+        "go on with what could not be stored",
+        ACTOR,
+        "        except BaseException:\n            self._active = False\n            raise\n",
+        "        except BaseException:\n            raise\n",
+    ),
+    Mutant(
+        "handle a message in the middle of another",
+        MAILBOX,
+        "            self._busy = True\n",
+        "            self._busy = False\n",
+    ),
+    Mutant(
+        "let one bad row fail the batch",
+        BATCHES,
+        "                for single in batch:\n                    await self._run([single])\n",
+        "                for _, waiting in batch:\n                    waiting.set_exception(error)\n",
+    ),
+    Mutant(
+        "leak the slot of a wake-up without an effect",
+        ALARMS,
+        "            if effect is None:\n                slot.release()\n",
+        "            if effect is None:\n                pass\n",
+    ),
+    Mutant(
+        "leak the slot of an effect",
+        ALARMS,
+        "effect.add_done_callback(lambda _: slot.release())",
+        "effect.add_done_callback(lambda _: None)",
+    ),
+    Mutant(
+        "deliver 1 ms early",
+        ALARMS,
+        "if self._clock.now_ms() < alarm.due_ms:",
+        "if self._clock.now_ms() < alarm.due_ms - 1:",
+    ),
+    Mutant(
+        "sleep through an earlier alarm",
+        ALARMS,
+        "        if alarm.due_ms < lane.sleeps_until_ms:\n            lane.changed.set()\n",
+        "        if alarm.due_ms < 0:\n            lane.changed.set()\n",
+    ),
+    Mutant(
+        "miss the alarm that is stored while the window is read",
+        ALARMS,
+        "        lane.sleeps_until_ms = until_ms\n",
+        "        lane.sleeps_until_ms = until_ms\n        lane.changed.clear()\n",
+    ),
+    Mutant(
+        "never look at the clock again",
+        ALARMS,
+        "RECHECK_SECONDS = 30.0",
+        "RECHECK_SECONDS = 3e7",
+    ),
+    Mutant(
+        "don't put off what cannot be delivered",
+        ALARMS,
+        "            await self._commit(Deferral(alarm, until_ms, str(error)))\n",
+        "            Deferral(alarm, until_ms, str(error))\n",
+    ),
+    Mutant(
+        "put off for ever",
+        ALARMS,
+        "until_ms = self._clock.now_ms() + backoff_ms",
+        "until_ms = self._clock.now_ms() + 3_600_000",
+    ),
+    Mutant(
+        "cancel an effect in name only",
+        EFFECTS,
+        "        if task is not None:\n            task.cancel()\n",
+        "",
+    ),
+    Mutant(
+        "deliver the result of a cancelled effect",
+        EFFECTS,
+        "if self.running(actor_id) is asyncio.current_task():",
+        "if message is not None:",
+        "tests/actors/test_effects.py",
+    ),
+    Mutant(
+        "keep slow attempts in their slots",
+        ADMISSION,
+        "if self._slow < self._limits.slow_slots:",
+        "if self._slow < 0:",
+    ),
+    Mutant(
+        "give retries all slots",
+        ADMISSION,
+        "return max(1, self.slots // 2)",
+        "return self.slots",
+        "tests/actors/test_admission.py",
+    ),
+    Mutant(
+        "let retries go first",
+        ADMISSION,
+        "        if self._waiting[Lane.FIRST]:\n            return Lane.FIRST\n",
+        "        if self._waiting[Lane.FIRST] and not self._waiting[Lane.RETRY]:\n            return Lane.FIRST\n",
+        "tests/actors/test_admission.py",
+    ),
+    Mutant(
+        "passivate an actor in the middle of a message",
+        NAMESPACE,
+        "next((name for name, actor in self._resident.items() if not actor.busy), None)",
+        "next(iter(self._resident), None)",
+    ),
+    Mutant(
+        "forget to clear the alarm in the file",
+        STATEMENTS,
+        "cell = excluded.cell, due_ms = excluded.due_ms, lane",
+        "cell = excluded.cell, due_ms = coalesce(excluded.due_ms, due_ms), lane",
+        "tests/actors/test_store_contract.py",
+    ),
+    Mutant(
+        "put off an alarm that has been armed anew",
+        STATEMENTS,
+        "WHERE namespace = ? AND name = ? AND due_ms = ? AND lane = ? AND deferrals = ?",
+        "WHERE namespace = ? AND name = ? AND ? AND ? + 1 AND ? + 1",
+        "tests/actors/test_store_contract.py",
+    ),
+    Mutant(
+        "write to the file without waiting for the disk",
+        "actors/sqlite.py",
+        '"PRAGMA synchronous = FULL"',
+        '"PRAGMA synchronous = OFF"',
+        "tests/actors/test_sqlite_store.py",
+    ),
+)

@@ -1,0 +1,82 @@
+"""The simulator's books with nobody behind them: tests write into them what a broken service would do."""
+
+from typing import Any
+
+from builders import NOW, User
+
+from actors.ids import ActorId
+from actors.storage import Alarm, Deferral, Lane, Operation, Write
+from actors.testing import MemoryDisk, MemoryStore, run_virtual
+from labsessions.core.codec import encode
+from labsessions.core.machine import Decision, is_retry, wake_at
+from labsessions.core.messages import Clean, Create, Delete, Event, Message, Update
+from labsessions.core.model import State
+from labsessions.engines.embedded import NAMESPACE
+from labsessions.engines.tables import projected
+from labsessions.simulation.books import Books
+from labsessions.simulation.journal import Journal
+from labsessions.simulation.ledger import Ledger
+
+USER = "user-1"
+ACTOR = ActorId(NAMESPACE, USER)
+
+
+class Desk:
+    """A disk, the books on it, and clocks that are set by hand."""
+
+    def __init__(self) -> None:
+        self.wall_ms = NOW
+        self.elapsed_ms = 0
+        self.disk = MemoryDisk()
+        self.user = User()
+        self.books = Books(elapsed_ms=lambda: self.elapsed_ms, wall_ms=lambda: self.wall_ms, policy=self.user.policy)
+        self.books.first_wait_ms = 1000
+        self.journal = Journal(self.books, self.disk)
+        self.ledger = Ledger(self.books)
+
+    def write(self, state: State, *events: Event, **changes: Any) -> Write:
+        """What stores `state` in full; `changes` are `Write`'s members that are to be wrong."""
+        due_ms = wake_at(state)
+        lane = Lane.RETRY if is_retry(state) else Lane.FIRST
+        members: dict[str, Any] = {
+            "cell": encode(state),
+            "alarm": None if due_ms is None else Alarm(due_ms, lane),
+            "rows": projected(USER, state, events),
+        }
+        return Write(ACTOR, **{**members, **changes})
+
+    def apply(self, operation: Operation) -> None:
+        """Make it durable, and tell the journal."""
+        run_virtual(self._apply(operation))
+        self.journal.committed([operation])
+
+    async def _apply(self, operation: Operation) -> None:
+        await MemoryStore(self.disk).apply([operation])
+
+    def put_off(self, ms: int) -> Deferral:
+        """The wake-up that is armed, put off."""
+        alarm = self.disk.armed[ACTOR]
+        return Deferral(alarm, alarm.due_ms + ms, "for a test")
+
+    def decide(self, message: Message) -> Decision:
+        """What the core makes of it at this time by the wall clock; nothing is stored."""
+        return self.user.say(message, self.wall_ms)
+
+    def say(self, message: Message) -> Decision:
+        """Ask as a client if it is one, decide, store, check, and reply."""
+        request = self.ledger.asked(USER, message) if isinstance(message, Create | Update | Delete) else None
+        decision = self.decide(message)
+        self.apply(self.write(decision.state, *decision.events))
+        self.journal.check()
+        if request is not None:
+            self.ledger.replied(request, decision.reply)
+        return decision
+
+    def at(self, wall_ms: int) -> None:
+        """Time passes until then."""
+        self.elapsed_ms += wall_ms - self.wall_ms
+        self.wall_ms = wall_ms
+
+    def clean(self) -> Clean:
+        """The attempt that was asked for last."""
+        return self.user.newest_clean
