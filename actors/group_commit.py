@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from actors.batches import Batches
 from actors.errors import CommitError
-from actors.storage import Operation, Store
+from actors.storage import Operation, Store, Write
 
 # A transaction of this many operations takes about 10 ms here: long enough to share the cost of a sync, short
 # enough that nobody waits noticeably for others.
@@ -19,7 +19,8 @@ class GroupCommit:
         self._store = store
         self._batches = Batches(self._apply, largest=MAX_BATCH, failure=_not_stored)
         self.last_error: str | None = None
-        """Why the last transaction failed; None if it did not."""
+        """Why the last write of an actor failed; None if it did not. A deferral that goes through proves nothing: it
+        touches no projection, so it may succeed where every write fails."""
 
     def commit(self, operation: Operation) -> "asyncio.Future[None]":
         """Done when `operation` is durable. CommitError if it is not and will not be."""
@@ -35,7 +36,8 @@ class GroupCommit:
         except Exception as error:
             self.last_error = str(error)
             raise
-        self.last_error = None
+        if any(isinstance(operation, Write) for operation in operations):
+            self.last_error = None
         return [None] * len(operations)
 
 

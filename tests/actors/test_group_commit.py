@@ -8,7 +8,7 @@ from actor_kit import Add, RecordingStore, World, toy_id, virtual
 
 from actors.errors import CommitError, StoreUnavailableError
 from actors.group_commit import MAX_BATCH, GroupCommit
-from actors.storage import Operation, Write
+from actors.storage import Deferral, DueAlarm, Lane, Operation, Write
 
 
 def write(name: str) -> Write:
@@ -173,4 +173,20 @@ async def test_a_batch_that_fails_for_everybody_is_not_repeated() -> None:
 
     store.open = True
     await writer.commit(write("a"))
+    assert writer.last_error is None
+
+
+@virtual
+async def test_a_deferral_that_goes_through_does_not_hide_that_writes_fail() -> None:
+    """The last write's error stays in health until a write succeeds; a deferral touches less than a write does."""
+    store = RecordingStore()
+    store.poisoned = {"a"}
+    writer = GroupCommit(store)
+    with pytest.raises(CommitError):
+        await writer.commit(write("a"))
+    await writer.commit(Deferral(DueAlarm(toy_id("b"), 0, Lane.FIRST, 0), until_ms=1, error="unreadable"))
+    after_deferral = writer.last_error
+    await writer.commit(write("b"))
+
+    assert after_deferral == "poison"
     assert writer.last_error is None
