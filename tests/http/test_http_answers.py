@@ -67,7 +67,7 @@ async def test_requests_that_come_at_once_are_answered_in_order(address: tuple[s
     """Pipelined requests: as many whole answers, and the last one's wish to close is obeyed."""
     said = await spoken(address, "GET / HTTP/1.1\nHost: x\n\n" * 20 + "GET / HTTP/1.1\nHost: x\nConnection: close\n\n")
 
-    assert said.count('HTTP/1.1 200 OK\r\n') == 21
+    assert said.count("HTTP/1.1 200 OK\r\n") == 21
     assert said.count('{"ok":true}') == 21
 
 
