@@ -211,6 +211,10 @@ class Process:
         with self.watching():
             self._journal.refused(operations, poisoned=poisoned)
 
+    def blinded(self) -> None:
+        """See `Watcher`."""
+        self._books.disturbed()
+
     def died(self) -> None:
         """See `Watcher`."""
         self._end()

@@ -28,16 +28,20 @@ def run_and_show(*, seed: int | None, seeds: int, steps: int, jobs: int, fail_fa
     with Progress(*columns, console=Console(stderr=True), disable=not console.is_terminal) as bar:
         task = bar.add_task("seeds", total=seeds)
 
+        shown = 0
+
         def show(campaign: Campaign) -> None:
+            nonlocal shown
             sessions, violations = campaign.counts["sessions"], len(campaign.violations)
             figures = f"{sessions} sessions, {violations} violations"
             bar.update(task, completed=campaign.done, description=figures)
+            if shown < violations <= SHOWN_VIOLATIONS:
+                bar.console.print(f"{campaign.violations[-1]}\n", markup=False, highlight=False, soft_wrap=True)
+                shown = violations
             if not console.is_terminal and campaign.done % LINE_EVERY == 0:
                 typer.echo(f"{campaign.done} of {seeds} seeds: {figures}", err=True)
 
         campaign = run_campaign(first, seeds, steps, jobs=jobs, fail_fast=fail_fast, progress=show)
-    for violation in campaign.violations[:SHOWN_VIOLATIONS]:
-        typer.echo(f"{violation}\n")
     console.print(_table(campaign))
     if record is not None:
         campaign.write_record(record, command)

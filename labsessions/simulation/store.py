@@ -29,6 +29,10 @@ class Watcher(Protocol):
         """Nothing of them has happened."""
         ...
 
+    def blinded(self) -> None:
+        """The alarms could not be read, so that nobody is served."""
+        ...
+
     def died(self) -> None:
         """The process has met its end at this transaction."""
         ...
@@ -82,6 +86,7 @@ class WatchedStore(MemoryStore):
         self._count()
         await self._lag()
         if self.blind:
+            self._watcher.blinded()
             raise DiskError("the alarms cannot be read")
         window = await super().alarms(lane, limit)
         await self._lag()
