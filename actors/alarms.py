@@ -82,13 +82,16 @@ class Alarms:
 
     async def _serve(self, which: Lane) -> None:
         lane = self._lanes[which]
+        failures = 0
         while True:
             try:
                 next_ms = await self._serve_window(which, lane)
-            except Exception:  # the store's fault; the loop itself must never end
-                logger.exception("the alarms cannot be read; next try in %.0f s", STORE_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the store's fault; the loop itself must never end
+                failures += 1
+                _log_failure(failures, error)
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             else:
+                failures = 0
                 if next_ms is not None:
                     await self._sleep(lane, next_ms)
 
@@ -155,6 +158,18 @@ class Alarms:
         except CommitError as failure:  # keep the slot for a while, which slows everything down
             logger.error("that could not be stored either: %s", failure)  # noqa: TRY400 - the cause is in the text
             await asyncio.sleep(STORE_RETRY_SECONDS)
+
+
+def _log_failure(times: int, error: Exception) -> None:
+    """The first time with its traceback, then the 2nd, 4th, 8th … time: hours of trouble must not flood the log."""
+    if times & (times - 1) == 0:
+        logger.error(
+            "the alarms cannot be read (%d times in a row); next try in %.0f s: %s",
+            times,
+            STORE_RETRY_SECONDS,
+            error,
+            exc_info=error if times == 1 else None,
+        )
 
 
 class _Lane:

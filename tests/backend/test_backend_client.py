@@ -185,7 +185,9 @@ async def test_retry_after_within_the_time_is_waited_for(mock: MockBackend) -> N
 
 
 @pytest.mark.parametrize(
-    "retry_after", [1, 3600, format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)], ids=str
+    "retry_after",
+    [1, 3600, format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)],
+    ids=["soon", "later", "later, as a date"],  # the same in every process that collects them
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_beyond_the_time_fails_at_once(
@@ -202,7 +204,9 @@ async def test_retry_after_beyond_the_time_fails_at_once(
 
 
 @pytest.mark.parametrize(
-    "retry_after", [0, "soon", format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)], ids=str
+    "retry_after",
+    [0, "soon", format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)],
+    ids=["at once", "nonsense", "in the past"],
 )
 async def test_retry_after_that_says_nothing_is_the_usual_pause(mock: MockBackend, retry_after: int | str) -> None:
     """Zero, nonsense and a date that has passed delay nothing and hinder nothing."""
