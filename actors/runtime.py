@@ -10,6 +10,7 @@ from actors.actor import WAKE_UP, DurableActor
 from actors.admission import Admission, Limits
 from actors.alarms import Alarms
 from actors.batches import Batches
+from actors.breaker import Breaker, BreakerLimits, BreakerState
 from actors.clock import Clock
 from actors.effects import Effects
 from actors.group_commit import GroupCommit
@@ -40,12 +41,15 @@ class Health:
     `write_error`: why the last commit failed, if it did. `undeliverable`: wake-ups that back off, as a cell won't
     load, for instance. `overdue_ms`: age of the oldest first wake-up that is due and not delivered.
     `stalled_seconds`: how long the dispatcher has been waiting for the store; infinite if it has ended.
+    `breaker`: whether wake-ups are held back as what their effects depend on is down, `open_seconds` for how long.
     """
 
     write_error: str | None
     undeliverable: int
     overdue_ms: int
     stalled_seconds: float
+    breaker: BreakerState = BreakerState.CLOSED
+    open_seconds: float = 0.0
 
 
 class Runtime:
@@ -55,7 +59,13 @@ class Runtime:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, *, limits: Limits | None = None, residency: Residency | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        limits: Limits | None = None,
+        breaker: BreakerLimits | None = None,
+        residency: Residency | None = None,
     ) -> None:
         self.clock = clock
         self.effects = Effects(self._deliver)
@@ -64,7 +74,7 @@ class Runtime:
         self._writer = GroupCommit(store)
         self._residency = residency or Residency()
         self._namespaces: dict[str, Namespace] = {}
-        self._admission = Admission(limits or Limits())
+        self._admission = Admission(limits or Limits(), breaker)
         self._alarms = Alarms(
             store=store,
             clock=clock,
@@ -73,6 +83,11 @@ class Runtime:
             wake=self._wake,
             commit=self.commit,
         )
+
+    @property
+    def breaker(self) -> Breaker:
+        """To be told by effects what they have learnt of the medium behind them."""
+        return self._admission.breaker
 
     def namespace(self, name: str, make: Callable[[ActorId], DurableActor]) -> Namespace:
         """Register the actors of one kind; `make` constructs one, which must not start anything."""
@@ -130,6 +145,8 @@ class Runtime:
             undeliverable=await self._store.deferred(),
             overdue_ms=max(0, self.clock.now_ms() - first[0].due_ms) if first else 0,
             stalled_seconds=self._alarms.stalled_seconds(),
+            breaker=self.breaker.state,
+            open_seconds=self.breaker.open_seconds,
         )
 
     def _deliver(self, actor_id: ActorId, message: Any) -> None:

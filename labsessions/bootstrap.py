@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from actors.admission import Limits
+from actors.breaker import BreakerLimits
 from actors.clock import Clock, SystemClock
 from actors.directory import DataDirectory
 from actors.runtime import Residency, Runtime
@@ -88,10 +89,21 @@ def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
             slow_slots=cleanup.slow_concurrency,
             rate_per_second=cleanup.rate_per_second,
         ),
+        breaker=_breaker(settings),
         residency=Residency(
             idle_seconds=settings.actors.idle_seconds,
             max_resident=settings.actors.max_resident,
         ),
+    )
+
+
+def _breaker(settings: Settings) -> BreakerLimits:
+    """Whoever wants to try again soon doesn't want to wait long for a probe."""
+    longest_seconds = min(settings.backend.breaker_longest_pause_seconds, settings.cleanup.retry_interval_seconds / 2)
+    return BreakerLimits(
+        failures=settings.backend.breaker_failures,
+        pause_seconds=min(settings.backend.breaker_pause_seconds, longest_seconds),
+        longest_pause_seconds=longest_seconds,
     )
 
 
