@@ -12,6 +12,7 @@ from actors.alarms import Alarms
 from actors.batches import Batches
 from actors.breaker import Breaker, BreakerLimits, BreakerState
 from actors.clock import Clock
+from actors.clock_guard import ClockGuard
 from actors.effects import Effects
 from actors.group_commit import GroupCommit
 from actors.ids import ActorId
@@ -42,6 +43,7 @@ class Health:
     load, for instance. `overdue_ms`: age of the oldest first wake-up that is due and not delivered.
     `stalled_seconds`: how long the dispatcher has been waiting for the store; infinite if it has ended.
     `breaker`: whether wake-ups are held back as what their effects depend on is down, `open_seconds` for how long.
+    `clock_problem`: why the clock isn't trusted, so that wake-ups wait, and what to do about it.
     """
 
     write_error: str | None
@@ -50,6 +52,7 @@ class Health:
     stalled_seconds: float
     breaker: BreakerState = BreakerState.CLOSED
     open_seconds: float = 0.0
+    clock_problem: str | None = None
 
 
 class Runtime:
@@ -66,10 +69,12 @@ class Runtime:
         limits: Limits | None = None,
         breaker: BreakerLimits | None = None,
         residency: Residency | None = None,
+        guard: ClockGuard | None = None,
     ) -> None:
         self.clock = clock
         self.effects = Effects(self._deliver)
         self._store = store
+        self._guard = guard
         self._reader: Batches[ActorId, bytes | None] = Batches(store.load, largest=LARGEST_LOAD)
         self._writer = GroupCommit(store)
         self._residency = residency or Residency()
@@ -82,6 +87,7 @@ class Runtime:
             effects=self.effects,
             wake=self._wake,
             commit=self.commit,
+            guard=guard,
         )
 
     @property
@@ -102,6 +108,8 @@ class Runtime:
 
     def start(self) -> None:
         """Begin to deliver wake-ups; the overdue ones go first."""
+        if self._guard is not None:
+            self._guard.start()
         self._admission.start()
         self._alarms.start()
 
@@ -123,6 +131,8 @@ class Runtime:
         except TimeoutError:
             logger.warning("the store gave no answer in time: what it still has to write is not acknowledged")
             await self.effects.drain(0)
+        if self._guard is not None:
+            await self._guard.stop()
         await self._store.close()
 
     def load(self, actor_id: ActorId) -> Awaitable[bytes | None]:
@@ -147,6 +157,7 @@ class Runtime:
             stalled_seconds=self._alarms.stalled_seconds(),
             breaker=self.breaker.state,
             open_seconds=self.breaker.open_seconds,
+            clock_problem=None if self._guard is None else self._guard.problem,
         )
 
     def _deliver(self, actor_id: ActorId, message: Any) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from actors.admission import Limits
 from actors.breaker import BreakerLimits
 from actors.clock import Clock, SystemClock
+from actors.clock_guard import ClockGuard, GuardLimits
 from actors.directory import DataDirectory
 from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
@@ -80,6 +81,9 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
     cleanup = settings.cleanup
+    limits = GuardLimits(settings.clock.largest_step_seconds, settings.clock.hold_seconds)
+    # A clock that is driven by hand says nothing of the machine's.
+    guard = ClockGuard(clock, settings.data_dir, limits) if isinstance(clock, SystemClock) else None
     return Runtime(
         store,
         clock,
@@ -94,6 +98,7 @@ def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
             idle_seconds=settings.actors.idle_seconds,
             max_resident=settings.actors.max_resident,
         ),
+        guard=guard,
     )
 
 

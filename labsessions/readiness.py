@@ -50,6 +50,8 @@ class ServiceReadiness:
             problems.append(
                 f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
             )
+        if health.clock_problem is not None:
+            problems.append(health.clock_problem)
         if stuck:
             problems.append(f"sessions stuck in cleanup: {stuck}; see last_error in labs_sessions")
         return {

@@ -146,6 +146,24 @@ class Actors(_Section):
     )
 
 
+class Clock(_Section):
+    """When the machine's clock is not trusted."""
+
+    # The reasons of both numbers are with `actors.clock_guard.GuardLimits`.
+    largest_step_seconds: Float = Field(
+        default=600,
+        ge=0,
+        le=10 * 366 * DAY_S,
+        description="A larger step of the clock forward makes wake-ups wait (0 to 316224000 seconds; 0 is off).",
+    )
+    hold_seconds: Float = Field(
+        default=900,
+        ge=0,
+        le=7 * DAY_S,
+        description="How long they wait if nobody confirms the clock or sets it, in seconds (0 to 604800).",
+    )
+
+
 class Log(_Section):
     """What is logged, and how it looks."""
 
@@ -196,6 +214,7 @@ class Settings(BaseSettings):
     backend: Backend = Backend()
     cleanup: Cleanup = Cleanup()
     actors: Actors = Actors()
+    clock: Clock = Clock()
     log: Log = Log()
 
     @field_validator("host")

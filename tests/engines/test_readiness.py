@@ -46,6 +46,7 @@ async def test_all_is_well() -> None:
         (FINE, 2, (), "sessions stuck in cleanup: 2"),
         (replace(FINE, breaker=BreakerState.OPEN, open_seconds=61.4), 0, (), "the lab backend has been down for 61 s"),
         (replace(FINE, breaker=BreakerState.HALF_OPEN, open_seconds=5), 0, (), "the lab backend has been down for 5 s"),
+        (replace(FINE, clock_problem="the clock was set"), 0, (), "the clock was set"),
         (FINE, 0, ("BACKEND_API_URL",), "BACKEND_API_URL is not set"),
     ],
 )
