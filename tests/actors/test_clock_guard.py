@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from actor_kit import Arm, World, at, virtual
 
+from actors.admission import Limits
 from actors.clock_guard import CONFIRMED, SEEN, ClockGuard, GuardLimits, boot_seconds
+from actors.storage import Lane
 from actors.testing import EPOCH_MS, ManualClock, VirtualClock
 
 LIMITS = GuardLimits(step_seconds=600, hold_seconds=900)
@@ -91,9 +93,10 @@ def test_a_machine_has_time_that_passes() -> None:
     assert boot_seconds() <= boot_seconds()
 
 
-def guarded(folder: Path, clock: VirtualClock) -> World:
+def guarded(folder: Path, clock: VirtualClock, limits: Limits | None = None) -> World:
     """A world whose wake-ups are guarded, inside a virtual loop."""
-    return World(clock=clock, guard=ClockGuard(clock, folder, LIMITS, asyncio.get_running_loop().time))
+    guard = ClockGuard(clock, folder, LIMITS, asyncio.get_running_loop().time)
+    return World(clock=clock, guard=guard, limits=limits or Limits())
 
 
 @virtual
@@ -127,6 +130,27 @@ async def _held(folder: Path, *, confirmed: bool) -> None:
 def test_no_wake_up_is_delivered_until_the_step_is_confirmed_or_has_lasted(tmp_path: Path, *, confirmed: bool) -> None:
     """All that a step of two hours made due waits, health says so, then all of it goes, once; mail is never held."""
     _held(tmp_path, confirmed=confirmed)
+
+
+@virtual
+async def _waiting(folder: Path) -> None:
+    clock = VirtualClock()
+    async with guarded(folder, clock, Limits(slots=1, slow_slots=0)) as world:
+        slot = await world.runtime._admission.acquire(Lane.FIRST)
+        await world.toys.ask("a", Arm(at(1000)))
+        await asyncio.sleep(2.5)
+        clock.step(2 * DUE_MS)
+        slot.release()
+        await asyncio.sleep(60)
+        assert world.woken == []
+        clock.step(-2 * DUE_MS)
+        await asyncio.sleep(2)
+        assert [name for name, _ in world.woken] == ["a"]
+
+
+def test_who_waits_for_a_slot_during_the_step_is_held_back_too(tmp_path: Path) -> None:
+    """The clock is looked at again when the slot is granted, and the slot goes back."""
+    _waiting(tmp_path)
 
 
 @virtual
