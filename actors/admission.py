@@ -3,7 +3,8 @@
 First attempts go before retries, and retries hold at most half of the slots, so that sessions in trouble never
 keep others from their first attempt. Against work that hangs, a bulkhead: a holder that runs longer than
 `slow_after_seconds` gives its slot back and goes on in one of `slow_slots` places beside them, while there are
-such places. A rate limit (off by default) paces the starts.
+such places. A rate limit (off by default) paces the starts. A circuit breaker holds back all but a probe while what
+the work depends on is down.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
+from actors.breaker import Breaker, BreakerLimits
 from actors.storage import Lane
 
 
@@ -34,12 +36,13 @@ class Limits:
 class Slot:
     """The right to run one piece of work, until `release`."""
 
-    __slots__ = ("_admission", "_held", "_slow_timer", "lane", "slow")
+    __slots__ = ("_admission", "_held", "_slow_timer", "lane", "probe", "slow")
 
-    def __init__(self, admission: "Admission", lane: Lane, slow_after_seconds: float) -> None:
+    def __init__(self, admission: "Admission", lane: Lane, slow_after_seconds: float, probe: int | None) -> None:
         self._admission = admission
         self._held = True
         self.lane = lane
+        self.probe = probe
         self.slow = False
         self._slow_timer = asyncio.get_running_loop().call_later(slow_after_seconds, admission.move_aside, self)
 
@@ -54,7 +57,7 @@ class Slot:
 class Admission:
     """Grants slots. `start` before use, `stop` at the end."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, breaker: BreakerLimits | None = None) -> None:
         self._limits = limits
         # One at a time, evenly: a bucket of a second's worth would let twice the rate through in its first second.
         self._limiter = AsyncLimiter(1, 1 / limits.rate_per_second) if limits.rate_per_second else None
@@ -62,6 +65,7 @@ class Admission:
         self._slow = 0
         self._waiting: dict[Lane, deque[asyncio.Future[Slot]]] = {lane: deque() for lane in Lane}
         self._changed = asyncio.Event()
+        self.breaker = Breaker(breaker or BreakerLimits(), self._changed.set, limits.slots)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -70,6 +74,7 @@ class Admission:
 
     async def stop(self) -> None:
         """Grant no more; whoever waits goes on waiting."""
+        self.breaker.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -105,6 +110,8 @@ class Admission:
             self._slow -= 1
         else:
             self._held[slot.lane] -= 1
+        if slot.probe is not None:
+            self.breaker.probe_over(slot.probe)
         self._changed.set()
 
     async def _grant(self) -> None:
@@ -117,13 +124,14 @@ class Admission:
                 lane = self._next_lane()  # again: somebody more urgent may have come while the limiter waited
                 if lane is not None:
                     self._held[lane] += 1
-                    self._waiting[lane].popleft().set_result(Slot(self, lane, self._limits.slow_after_seconds))
+                    slot = Slot(self, lane, self._limits.slow_after_seconds, self.breaker.granted())
+                    self._waiting[lane].popleft().set_result(slot)
 
     def _next_lane(self) -> Lane | None:
         for waiting in self._waiting.values():
             while waiting and waiting[0].cancelled():
                 waiting.popleft()
-        if sum(self._held.values()) >= self._limits.slots:
+        if sum(self._held.values()) >= self._limits.slots or not self.breaker.admits(self.in_use):
             return None
         if self._waiting[Lane.FIRST]:
             return Lane.FIRST

@@ -13,6 +13,7 @@ from contextvars import Context
 
 from actors.admission import Admission, Slot
 from actors.clock import Clock
+from actors.clock_guard import ClockGuard
 from actors.effects import Effects
 from actors.errors import CommitError
 from actors.ids import ActorId
@@ -33,7 +34,10 @@ NEVER_MS = 2**63
 
 
 class Alarms:
-    """The dispatcher. `wake` delivers a wake-up and returns when it was handled, `commit` stores a deferral."""
+    """The dispatcher. `wake` delivers a wake-up and returns when it was handled, `commit` stores a deferral.
+
+    With a `guard` nothing is delivered while the clock isn't trusted.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Alarms:
         effects: Effects,
         wake: Callable[[ActorId], Awaitable[object]],
         commit: Callable[[Operation], Awaitable[None]],
+        guard: ClockGuard | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -51,6 +56,7 @@ class Alarms:
         self._effects = effects
         self._wake = wake
         self._commit = commit
+        self._guard = guard
         self._lanes = {lane: _Lane() for lane in Lane}
         self._loops: list[asyncio.Task[None]] = []
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -84,6 +90,8 @@ class Alarms:
         lane = self._lanes[which]
         failures = 0
         while True:
+            if self._guard is not None:
+                await self._guard.opened()
             try:
                 next_ms = await self._serve_window(which, lane)
             except Exception as error:  # noqa: BLE001 - the store's fault; the loop itself must never end
@@ -109,6 +117,9 @@ class Alarms:
             if self._clock.now_ms() < alarm.due_ms:
                 return None if delivered else alarm.due_ms
             slot = await self._admission.acquire(which)
+            if self._guard is not None and not self._guard.is_open():
+                slot.release()
+                return None
             self._deliver_soon(lane, alarm, slot)
             delivered = True
         return None if delivered else NEVER_MS

@@ -10,7 +10,9 @@ from actors.actor import WAKE_UP, DurableActor
 from actors.admission import Admission, Limits
 from actors.alarms import Alarms
 from actors.batches import Batches
+from actors.breaker import Breaker, BreakerLimits, BreakerState
 from actors.clock import Clock
+from actors.clock_guard import ClockGuard
 from actors.effects import Effects
 from actors.group_commit import GroupCommit
 from actors.ids import ActorId
@@ -40,12 +42,17 @@ class Health:
     `write_error`: why the last commit failed, if it did. `undeliverable`: wake-ups that back off, as a cell won't
     load, for instance. `overdue_ms`: age of the oldest first wake-up that is due and not delivered.
     `stalled_seconds`: how long the dispatcher has been waiting for the store; infinite if it has ended.
+    `breaker`: whether wake-ups are held back as what their effects depend on is down, `open_seconds` for how long.
+    `clock_problem`: why the clock isn't trusted, so that wake-ups wait, and what to do about it.
     """
 
     write_error: str | None
     undeliverable: int
     overdue_ms: int
     stalled_seconds: float
+    breaker: BreakerState = BreakerState.CLOSED
+    open_seconds: float = 0.0
+    clock_problem: str | None = None
 
 
 class Runtime:
@@ -55,16 +62,24 @@ class Runtime:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, *, limits: Limits | None = None, residency: Residency | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        limits: Limits | None = None,
+        breaker: BreakerLimits | None = None,
+        residency: Residency | None = None,
+        guard: ClockGuard | None = None,
     ) -> None:
         self.clock = clock
         self.effects = Effects(self._deliver)
         self._store = store
+        self._guard = guard
         self._reader: Batches[ActorId, bytes | None] = Batches(store.load, largest=LARGEST_LOAD)
         self._writer = GroupCommit(store)
         self._residency = residency or Residency()
         self._namespaces: dict[str, Namespace] = {}
-        self._admission = Admission(limits or Limits())
+        self._admission = Admission(limits or Limits(), breaker)
         self._alarms = Alarms(
             store=store,
             clock=clock,
@@ -72,7 +87,13 @@ class Runtime:
             effects=self.effects,
             wake=self._wake,
             commit=self.commit,
+            guard=guard,
         )
+
+    @property
+    def breaker(self) -> Breaker:
+        """To be told by effects what they have learnt of the medium behind them."""
+        return self._admission.breaker
 
     def namespace(self, name: str, make: Callable[[ActorId], DurableActor]) -> Namespace:
         """Register the actors of one kind; `make` constructs one, which must not start anything."""
@@ -87,6 +108,8 @@ class Runtime:
 
     def start(self) -> None:
         """Begin to deliver wake-ups; the overdue ones go first."""
+        if self._guard is not None:
+            self._guard.start()
         self._admission.start()
         self._alarms.start()
 
@@ -108,6 +131,8 @@ class Runtime:
         except TimeoutError:
             logger.warning("the store gave no answer in time: what it still has to write is not acknowledged")
             await self.effects.drain(0)
+        if self._guard is not None:
+            await self._guard.stop()
         await self._store.close()
 
     def load(self, actor_id: ActorId) -> Awaitable[bytes | None]:
@@ -130,6 +155,9 @@ class Runtime:
             undeliverable=await self._store.deferred(),
             overdue_ms=max(0, self.clock.now_ms() - first[0].due_ms) if first else 0,
             stalled_seconds=self._alarms.stalled_seconds(),
+            breaker=self.breaker.state,
+            open_seconds=self.breaker.open_seconds,
+            clock_problem=None if self._guard is None else self._guard.problem,
         )
 
     def _deliver(self, actor_id: ActorId, message: Any) -> None:

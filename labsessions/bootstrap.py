@@ -8,7 +8,9 @@ import structlog
 from aiohttp import web
 
 from actors.admission import Limits
+from actors.breaker import BreakerLimits
 from actors.clock import Clock, SystemClock
+from actors.clock_guard import ClockGuard, GuardLimits
 from actors.directory import DataDirectory
 from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
@@ -79,6 +81,9 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
     cleanup = settings.cleanup
+    limits = GuardLimits(settings.clock.largest_step_seconds, settings.clock.hold_seconds)
+    # A clock that is driven by hand says nothing of the machine's.
+    guard = ClockGuard(clock, settings.data_dir, limits) if isinstance(clock, SystemClock) else None
     return Runtime(
         store,
         clock,
@@ -88,10 +93,22 @@ def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
             slow_slots=cleanup.slow_concurrency,
             rate_per_second=cleanup.rate_per_second,
         ),
+        breaker=_breaker(settings),
         residency=Residency(
             idle_seconds=settings.actors.idle_seconds,
             max_resident=settings.actors.max_resident,
         ),
+        guard=guard,
+    )
+
+
+def _breaker(settings: Settings) -> BreakerLimits:
+    """Whoever wants to try again soon doesn't want to wait long for a probe."""
+    longest_seconds = min(settings.backend.breaker_longest_pause_seconds, settings.cleanup.retry_interval_seconds / 2)
+    return BreakerLimits(
+        failures=settings.backend.breaker_failures,
+        pause_seconds=min(settings.backend.breaker_pause_seconds, longest_seconds),
+        longest_pause_seconds=longest_seconds,
     )
 
 

@@ -6,6 +6,7 @@ A lab backend in trouble does not make the service unready: that would take the 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from actors.breaker import BreakerState
 from actors.runtime import Health
 
 # The dispatcher waits for the store no longer than a busy database may take (2 s) in good health.
@@ -45,6 +46,12 @@ class ServiceReadiness:
             problems.append(
                 f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
             )
+        if health.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
+            problems.append(
+                f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
+            )
+        if health.clock_problem is not None:
+            problems.append(health.clock_problem)
         if stuck:
             problems.append(f"sessions stuck in cleanup: {stuck}; see last_error in labs_sessions")
         return {
@@ -54,4 +61,5 @@ class ServiceReadiness:
             "stuck": stuck,
             "undeliverable": health.undeliverable,
             "overdue_seconds": health.overdue_ms / 1000,
+            "breaker": health.breaker.value,
         }

@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, Self
 from actors.actor import DurableActor, Outcome, WakeUp
 from actors.admission import Limits
 from actors.clock import Clock
+from actors.clock_guard import ClockGuard
 from actors.ids import ActorId
 from actors.runtime import Residency, Runtime
 from actors.storage import Alarm, Deferral, Lane, Operation, Store, Write
@@ -140,6 +141,7 @@ class World:
     residency: Residency = field(default_factory=Residency)
     clock: Clock = field(default_factory=VirtualClock)
     other_store: Store | None = None
+    guard: ClockGuard | None = None
     made: list[str] = field(default_factory=list)
     """The names of the toys made, one for each instance."""
     woken: list[tuple[str, int]] = field(default_factory=list)
@@ -151,7 +153,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.disk)
-        self.runtime = Runtime(self.other_store or self.store, self.clock, limits=self.limits, residency=self.residency)
+        self.runtime = Runtime(
+            self.other_store or self.store,
+            self.clock,
+            limits=self.limits,
+            residency=self.residency,
+            guard=self.guard,
+        )
         self.toys = self.runtime.namespace(NAMESPACE, lambda actor_id: Toy(actor_id, self))
         self.on_wake: Callable[[Toy], Outcome] = self.note_wake_up
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from labsessions import log_lines
 from labsessions.backend.client import BackendSettings, open_client
-from labsessions.backend.reasons import one_line, shorten
+from labsessions.backend.reasons import Outage, one_line, shorten
 from labsessions.core.messages import AttemptEnded, Clean
 from labsessions.log_lines import bound_logger
 
@@ -57,24 +57,26 @@ class BackendCleaner:
         )
         clock = asyncio.get_running_loop().time
         time = Shares(calls=1 + len(effect.vms), seconds=effect.limit_ms / 1000, clock=clock)
-        await self._delete_services(effect, time.next())
+        heard = [await self._delete_services(effect, time.next())]
         confirmed: list[str] = []
         failed: dict[str, str] = {}
         for vm in effect.vms:
             reason = await self._delete_vm(effect, vm, time.next())
+            heard.append(reason)
             if reason is None:
                 confirmed.append(vm)
             else:
                 failed[vm] = reason
-        return self._ended(effect, confirmed, error=_summary(effect, failed) if failed else None)
+        return self._ended(effect, confirmed, error=_summary(effect, failed) if failed else None, backend_up=_up(heard))
 
-    async def _delete_services(self, effect: Clean, seconds: float) -> None:
+    async def _delete_services(self, effect: Clean, seconds: float) -> str | None:
         """Step 1, best effort: whatever comes of it, the cleanup goes on."""
         reason = await self._client.delete_services(effect.master, seconds) if seconds > 0 else NO_TIME
         if reason is None:
             self._log.info(log_lines.SERVICES_DELETED, user=effect.user_id, lab=effect.master)
         else:
             self._log.warning(log_lines.SERVICES_FAILED, user=effect.user_id, lab=effect.master, reason=reason)
+        return reason
 
     async def _delete_vm(self, effect: Clean, vm: str, seconds: float) -> str | None:
         """Step 2 for one VM: None if it is confirmed, else the reason."""
@@ -86,9 +88,11 @@ class BackendCleaner:
             self._log.error(log_lines.VM_FAILED, **fields, reason=reason)
         return reason
 
-    def _ended(self, effect: Clean, confirmed: list[str], error: str | None) -> AttemptEnded:
+    def _ended(
+        self, effect: Clean, confirmed: list[str], error: str | None, *, backend_up: bool | None = None
+    ) -> AttemptEnded:
         self.last_error = error
-        return AttemptEnded(effect.generation, effect.attempt, tuple(confirmed), error)
+        return AttemptEnded(effect.generation, effect.attempt, tuple(confirmed), error, backend_up)
 
 
 class Shares:
@@ -111,6 +115,16 @@ async def open_cleaner(settings: BackendSettings, rng: random.Random | None = No
     """A cleaner with its own client and connections, for as long as the block lasts."""
     async with open_client(settings, rng) as client:
         yield BackendCleaner(client)
+
+
+def _up(heard: list[str | None]) -> bool | None:
+    """What the calls of an attempt tell of the backend as a whole, by the reasons of their failures (None: confirmed).
+
+    One answer about this lab is enough to say that it is there: holding everybody back needs better evidence than a
+    VM that hangs or breaks, while its services were removed. A call for which no time was left tells nothing.
+    """
+    told = [reason for reason in heard if reason != NO_TIME]
+    return any(not isinstance(reason, Outage) for reason in told) if told else None
 
 
 def _role(effect: Clean, vm: str) -> str:

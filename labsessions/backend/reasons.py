@@ -14,14 +14,29 @@ from aiohttp import ClientResponse
 EXCERPT_CHARS: Final = 200  # of what the backend says: enough for a message, too little to fill a log
 REDACTED: Final = "[redacted]"
 
+# The statuses that are about every lab: redirects (a wrong address), a token that is not accepted (by the backend or a
+# proxy), "too slow" and "too many" (a probe now and then is what they ask for), and errors of the server. A 403 or a
+# 404 may be about one VM.
+OUTAGES: Final = frozenset({*range(300, 400), 401, 407, 408, 429, *range(500, 600)})
 
-def timed_out(seconds: float) -> str:
+
+class Outage(str):
+    """A reason that concerns every lab alike: no answer at all, or one of the statuses in `OUTAGES`."""
+
+    __slots__ = ()
+
+
+def timed_out(seconds: float) -> Outage:
     """No answer within the time of the call."""
-    return f"timed out after {round(seconds, 2):g} s"
+    return Outage(f"timed out after {round(seconds, 2):g} s")
 
 
-def of_exception(error: Exception) -> str:
-    """The reason behind what the client library raised."""
+def of_exception(error: Exception) -> Outage:
+    """The reason behind what the client library raised: there was no answer."""
+    return Outage(_of_exception(error))
+
+
+def _of_exception(error: Exception) -> str:
     match error:
         case ssl.CertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return "TLS error: check the certificate and the scheme of BACKEND_API_URL"
@@ -44,8 +59,14 @@ def of_exception(error: Exception) -> str:
 def of_answer(response: ClientResponse, body: bytes | None, secret: str) -> str:
     """The reason behind an answer that confirms nothing. `body` is None if it was not read whole.
 
-    Only a whole body is quoted: the end of a cut one could be the first half of the secret.
+    Only a whole body is quoted: the end of a cut one could be the first half of the secret. An `Outage` if it would
+    have been the same for any lab.
     """
+    reason = _of_answer(response, body, secret)
+    return Outage(reason) if response.status in OUTAGES else reason
+
+
+def _of_answer(response: ClientResponse, body: bytes | None, secret: str) -> str:
     status = response.status
     location = response.headers.get("Location")
     if 300 <= status < 400 and location is not None:  # noqa: PLR2004 - the 3xx

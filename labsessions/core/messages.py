@@ -41,12 +41,15 @@ class AttemptEnded(Struct, frozen=True, gc=False):
     """The outcome of one attempt: which VMs the backend confirmed, and why the others are not (None: all are).
 
     Cleaned and CleanFailed of the design's table in one message: the stored confirmations decide which it is.
+    `backend_up` decides nothing here: False if not one call got an answer that is about this lab (the circuit breaker
+    counts those), True if one did, None if that isn't known.
     """
 
     generation: str
     attempt: int
     confirmed: tuple[str, ...]
     error: str | None
+    backend_up: bool | None = None
 
 
 Message = Create | Update | Delete | Show | Wake | AttemptEnded

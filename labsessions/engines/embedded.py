@@ -32,6 +32,7 @@ class SessionManager(DurableActor):
     def __init__(self, actor_id: ActorId, runtime: Runtime, cleaner: Cleaner, policy: Policy, log: Log) -> None:
         super().__init__(actor_id, runtime)
         self._clock = runtime.clock
+        self._breaker = runtime.breaker
         self._cleaner = cleaner
         self._policy = policy
         self._log = log
@@ -62,11 +63,17 @@ class SessionManager(DurableActor):
 
     async def _clean(self, effect: Clean) -> AttemptEnded:
         """An attempt, whose end doesn't depend on the cleaner: one that hung would keep its slot for ever."""
+        begun = self._breaker.begins()
         try:
             async with asyncio.timeout(effect.limit_ms / 1000 + GRACE_SECONDS):
-                return await self._cleaner.clean(effect)
-        except TimeoutError:
+                ended = await self._cleaner.clean(effect)
+        except TimeoutError:  # the cleaner's fault, which tells nothing of the backend
             return AttemptEnded(effect.generation, effect.attempt, confirmed=(), error=OVERDUE)
+        if ended.backend_up:
+            self._breaker.answered()
+        elif ended.backend_up is False:
+            self._breaker.failed(begun)
+        return ended
 
     def _write(self, decision: Decision) -> Write:
         state = decision.state

@@ -56,6 +56,25 @@ class Backend(_Section):
     max_response_bytes: Int = Field(
         default=65_536, ge=0, le=16 * MIB, description="How much of an answer is read, in bytes (0 to 16777216)."
     )
+    # The reasons of the three numbers are with `actors.breaker.BreakerLimits`.
+    breaker_failures: Int = Field(
+        default=5,
+        ge=0,
+        le=1000,
+        description="So many attempts in a row without an answer open the circuit breaker (0 to 1000; 0 is off).",
+    )
+    breaker_pause_seconds: Float = Field(
+        default=5,
+        ge=SHORTEST_S,
+        le=3600,
+        description="From its opening to the first probe in seconds; it doubles from probe to probe (0.01 to 3600).",
+    )
+    breaker_longest_pause_seconds: Float = Field(
+        default=60,
+        ge=SHORTEST_S,
+        le=3600,
+        description="The longest pause between probes, never above half of the retry interval (0.01 to 3600).",
+    )
 
 
 class Cleanup(_Section):
@@ -127,6 +146,24 @@ class Actors(_Section):
     )
 
 
+class Clock(_Section):
+    """When the machine's clock is not trusted."""
+
+    # The reasons of both numbers are with `actors.clock_guard.GuardLimits`.
+    largest_step_seconds: Float = Field(
+        default=600,
+        ge=0,
+        le=10 * 366 * DAY_S,
+        description="A larger step of the clock forward makes wake-ups wait (0 to 316224000 seconds; 0 is off).",
+    )
+    hold_seconds: Float = Field(
+        default=900,
+        ge=0,
+        le=7 * DAY_S,
+        description="How long they wait if nobody confirms the clock or sets it, in seconds (0 to 604800).",
+    )
+
+
 class Log(_Section):
     """What is logged, and how it looks."""
 
@@ -177,6 +214,7 @@ class Settings(BaseSettings):
     backend: Backend = Backend()
     cleanup: Cleanup = Cleanup()
     actors: Actors = Actors()
+    clock: Clock = Clock()
     log: Log = Log()
 
     @field_validator("host")

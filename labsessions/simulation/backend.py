@@ -11,6 +11,7 @@ from random import Random
 from typing import Final, Protocol
 
 from labsessions.backend import BackendCleaner
+from labsessions.backend.reasons import Outage
 from labsessions.core.messages import AttemptEnded, Clean
 from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.profiles import Profile
@@ -45,10 +46,10 @@ class Backend:
         latency = self.rng.choice(LATENCIES)
         if kind < self.profile.hangs or latency >= seconds:
             self.counts["fault: answer lost or late"] += 1
-            return "timed out", seconds
+            return Outage("timed out"), seconds
         if self.down or kind < self.profile.hangs + self.profile.fails:
             self.counts["fault: call refused"] += 1
-            return "HTTP 503", latency
+            return Outage("HTTP 503"), latency
         return None, latency
 
 

@@ -2,7 +2,8 @@
 
 1. A session exists exactly if one wake-up is armed for it.
 2. No cleanup call before the deadline in force, not by a millisecond.
-3. Once the faults are over, every due session is gone in time, and each of its VMs was confirmed.
+3. Once the faults are over, every due session is gone in time, and each of its VMs was confirmed. In time: the longest
+   pause of the circuit breaker may be part of it.
 4. After a confirmed cleanup or an acknowledged delete no further call is started for that session, and none ever
    touches a newer session of the same user, even one with the same ids; nothing is asked for twice.
 5. Every answer that a client saw is true, and stays true after any crash; nothing happens that nobody asked for.

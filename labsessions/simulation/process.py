@@ -11,6 +11,7 @@ from random import Random
 from typing import Final, cast
 
 from actors.actor import WAKE_UP
+from actors.breaker import BreakerState
 from actors.ids import ActorId
 from actors.runtime import Runtime
 from actors.storage import Operation
@@ -62,7 +63,9 @@ class Process:
         self._trace = trace
         self._attention = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._runtime = Runtime(self.store, self.clock, limits=settings.limits, residency=settings.residency)
+        self._runtime = Runtime(
+            self.store, self.clock, limits=settings.limits, breaker=settings.breaker, residency=settings.residency
+        )
         self._engine = EmbeddedEngine(self._runtime, SimulatedCleaner(self), settings.policy)
 
     def start(self) -> None:
@@ -201,6 +204,9 @@ class Process:
     def committed(self, operations: Sequence[Operation]) -> None:
         """See `Watcher`."""
         self._trace.note(self.elapsed_ms(), "stored", *(actor_of(operation).name for operation in operations))
+        if (state := self._runtime.breaker.state) is not BreakerState.CLOSED:  # it holds back everybody
+            self._books.counts[f"stored while the breaker is {state.value}"] += 1
+            self._books.disturbed()
         with self.watching():
             self._journal.committed(operations)
 

@@ -5,6 +5,7 @@ from random import Random
 from typing import Final
 
 from actors.admission import Limits
+from actors.breaker import BreakerLimits
 from actors.runtime import Residency
 from labsessions.core.policy import Policy
 
@@ -84,6 +85,7 @@ class Settings:
 
     policy: Policy
     limits: Limits
+    breaker: BreakerLimits
     residency: Residency
     call_timeout_seconds: float
     configured: bool
@@ -103,6 +105,11 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
             slow_after_seconds=rng.choice((0.05, 0.5)),
             slow_slots=rng.choice((users, users, users, 2, 0)),
             rate_per_second=rng.choice((0.0, 0.0, 0.0, 5.0, 50.0)),
+        ),
+        breaker=BreakerLimits(
+            failures=rng.choice((0, 0, 1, 2, 5)),
+            pause_seconds=rng.choice((0.5, 5.0)),
+            longest_pause_seconds=rng.choice((5.0, 60.0)),
         ),
         residency=Residency(idle_seconds=rng.choice((0.5, 10.0)), max_resident=rng.choice((1, 3, 10_000))),
         call_timeout_seconds=rng.choice((0.5, 15.0)),

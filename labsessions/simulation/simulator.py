@@ -167,7 +167,7 @@ class _Simulation:
             for book in self.books.users.values()
             if book.session is not None and (book.session.cleanup is not None or book.session.expires_ms <= now_ms)
         ]
-        bound_ms = self.worst_ms + self._queue_ms(settings)
+        bound_ms = self.worst_ms + self._queue_ms(settings) + _probing_ms(settings)
         if any(alarm.deferrals for alarm in self.disk.armed.values()):
             bound_ms += LONGEST_DEFERRAL_MS
         await self._let_pass(process, bound_ms)
@@ -184,9 +184,13 @@ class _Simulation:
         self._check(process)
 
     def _queue_ms(self, settings: Settings) -> int:
-        """How long it may take, without faults, until it is everybody's turn."""
+        """How long it may take, without faults, until it is everybody's turn: one by one, after an outage."""
         limits, users = settings.limits, len(self.schedule.users)
-        calls_ms = users * (MOST_CALLS * HEALTHY_SECONDS * 1000 + LAGGING_MS) / limits.retry_slots
+        calls_ms = (
+            users
+            * (MOST_CALLS * HEALTHY_SECONDS * 1000 + LAGGING_MS)
+            / (1 if settings.breaker.failures else limits.retry_slots)
+        )
         paced_ms = 2 * users / limits.rate_per_second * 1000 if limits.rate_per_second else 0
         return math.ceil(calls_ms + paced_ms) + SETTLE_MS
 
@@ -195,6 +199,14 @@ class _Simulation:
         if process.dead:
             raise BrokenError(7, "the process has died without a fault")
         self._check(process)
+
+
+def _probing_ms(settings: Settings) -> int:
+    """How long an outage may be felt after its end: the longest pause, and a probe that still hangs."""
+    if not settings.breaker.failures:
+        return 0
+    hanging_ms = settings.policy.attempt_limit_ms + GRACE_SECONDS * 1000
+    return math.ceil(settings.breaker.longest_pause_seconds * 1000 + hanging_ms)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def calls(mock: MockBackend) -> list[tuple[str, str | None, str | None]]:
 
 async def test_services_first_then_each_vm_in_order(mock: MockBackend, cleaner: Cleaner) -> None:
     """Step 1 names the master, step 2 each VM with its user; all confirmed is no error. All calls are authorized."""
-    assert await cleaner.clean(clean(*VMS, attempt=3)) == AttemptEnded("gen-1", 3, VMS, None)
+    assert await cleaner.clean(clean(*VMS, attempt=3)) == AttemptEnded("gen-1", 3, VMS, None, backend_up=True)
     assert calls(mock) == [("expose", "vm-1", None), *(("delete", vm, "ann") for vm in VMS)]
     assert all(call.authorized and call.content_type == "application/json" for call in mock.calls())
     assert mock.max_concurrent_deletes == 1
@@ -55,7 +55,7 @@ async def test_services_first_then_each_vm_in_order(mock: MockBackend, cleaner: 
 
 async def test_only_the_vms_of_the_effect_are_asked_for(mock: MockBackend, cleaner: Cleaner) -> None:
     """A later attempt asks for what is left, and still removes the services of the master."""
-    assert await cleaner.clean(clean("vm-3")) == AttemptEnded("gen-1", 1, ("vm-3",), None)
+    assert await cleaner.clean(clean("vm-3")) == AttemptEnded("gen-1", 1, ("vm-3",), None, backend_up=True)
     assert calls(mock) == [("expose", "vm-1", None), ("delete", "vm-3", "ann")]
 
 
@@ -75,7 +75,7 @@ async def test_a_failure_of_step_1_is_only_a_warning(mock: MockBackend, cleaner:
     """The VMs are deleted all the same, and the attempt has succeeded."""
     mock.add_fault(Status(status=404, route="expose"))
     with capture_logs() as lines:
-        assert await cleaner.clean(clean("vm-1")) == AttemptEnded("gen-1", 1, ("vm-1",), None)
+        assert await cleaner.clean(clean("vm-1")) == AttemptEnded("gen-1", 1, ("vm-1",), None, backend_up=True)
     assert lines[1] == {
         "event": log_lines.SERVICES_FAILED,
         "log_level": "warning",

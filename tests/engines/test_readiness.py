@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from actors.breaker import BreakerState
 from actors.runtime import Health
 from labsessions.readiness import STALLED_SECONDS, ServiceReadiness
 
@@ -34,6 +35,7 @@ async def test_all_is_well() -> None:
         "stuck": 0,
         "undeliverable": 0,
         "overdue_seconds": 1.5,
+        "breaker": "closed",
     }
 
 
@@ -42,6 +44,9 @@ async def test_all_is_well() -> None:
     [
         (replace(FINE, undeliverable=3), 0, (), "wake-ups that cannot be delivered: 3"),
         (FINE, 2, (), "sessions stuck in cleanup: 2"),
+        (replace(FINE, breaker=BreakerState.OPEN, open_seconds=61.4), 0, (), "the lab backend has been down for 61 s"),
+        (replace(FINE, breaker=BreakerState.HALF_OPEN, open_seconds=5), 0, (), "the lab backend has been down for 5 s"),
+        (replace(FINE, clock_problem="the clock was set"), 0, (), "the clock was set"),
         (FINE, 0, ("BACKEND_API_URL",), "BACKEND_API_URL is not set"),
     ],
 )

@@ -17,6 +17,7 @@ CLEANER: Final = "labsessions/backend/cleaner.py"
 ACTOR: Final = "actors/actor.py"
 ADMISSION: Final = "actors/admission.py"
 ALARMS: Final = "actors/alarms.py"
+BREAKER: Final = "actors/breaker.py"
 BATCHES: Final = "actors/batches.py"
 EFFECTS: Final = "actors/effects.py"
 MAILBOX: Final = "actors/mailbox.py"
@@ -316,6 +317,39 @@ MUTANTS: Final = (
         "        if self._waiting[Lane.FIRST]:\n            return Lane.FIRST\n",
         "        if self._waiting[Lane.FIRST] and not self._waiting[Lane.RETRY]:\n            return Lane.FIRST\n",
         "tests/actors/test_admission.py",
+    ),
+    Mutant(
+        "an open breaker holds nobody back",
+        ADMISSION,
+        " or not self.breaker.admits(self.in_use)",
+        "",
+        "tests/actors/test_breaker.py",
+    ),
+    Mutant(
+        "an open breaker never probes",
+        BREAKER,
+        "        self._probe_due = True\n",
+        "        self._probe_due = False\n",
+    ),
+    Mutant(
+        "the breaker waits for ever for a probe without a verdict",
+        BREAKER,
+        "probe == self._era:\n            self.state = BreakerState.OPEN",
+        "probe == self._era:\n            self.state = BreakerState.HALF_OPEN",
+    ),
+    Mutant(
+        "the breaker counts failures beside answers",
+        BREAKER,
+        "if begun != self._era or not self._limits.failures:",
+        "if not self._limits.failures:",
+        "tests/actors/test_breaker.py",
+    ),
+    Mutant(
+        "deliver what got its slot after a step of the clock",
+        ALARMS,
+        "if self._guard is not None and not self._guard.is_open():",
+        "if False:",
+        "tests/actors/test_clock_guard.py",
     ),
     Mutant(
         "passivate an actor in the middle of a message",
