@@ -5,7 +5,6 @@ It starts, kills and waits; what is right is in `crash_checks`.
 
 import asyncio
 import random
-import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -23,7 +22,7 @@ from labsessions.bench.stage import BACKEND_TOKEN
 from labsessions.bootstrap import DATABASE
 from labsessions.children import Child, ChildError, started
 from labsessions.doctor.census import take_census
-from labsessions.doctor.database import open_for_reading
+from labsessions.doctor.database import known_versions, open_for_reading, stored_versions
 from labsessions.doctor.examine import examine_database
 from labsessions.mockbackend import Call
 
@@ -187,12 +186,11 @@ class _Storm:
         """The doctor's census of what the dead process has left, now and then."""
         if self._rng.random() < 0.5 or not self._database.exists():
             return
+        with closing(open_for_reading(self._database)) as connection:
+            if stored_versions(connection) != known_versions():
+                return  # killed before the first start had made all tables
+            census = take_census(connection, now_ms())
         self._outcome.censuses += 1
-        try:
-            with closing(open_for_reading(self._database)) as connection:
-                census = take_census(connection, now_ms())
-        except sqlite3.OperationalError:
-            return  # killed before the first start had made the tables
         place = f"after kill {self._outcome.kills}"
         faults = [finding for finding in census.findings() if finding.level == "fault"]
         self._outcome.violations += [Violation("doctor", place, str(finding)) for finding in faults]

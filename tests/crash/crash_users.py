@@ -38,7 +38,7 @@ class Desk:
         await self.serving.wait()
         try:
             async with self._http.request(method, self.url + path, json=body) as response:
-                return response.status, await response.json()
+                return response.status, await response.json(content_type=None)
         except aiohttp.ClientError:
             return None
 
