@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -156,7 +156,7 @@ class _Storm:
                 await self._kill(service)
             self._count_sessions()
 
-    def _service(self) -> Any:
+    def _service(self) -> AbstractAsyncContextManager[Child]:
         data = str(self._folder / "data")
         settings = {
             "BACKEND_API_URL": self._backend.url,
