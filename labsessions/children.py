@@ -34,10 +34,10 @@ class Child:
         self._output = output
         self._read = 0
 
-    async def serving(self) -> None:
-        """Return when it serves; `url` says where from then on. Raises ChildError after START_SECONDS."""
+    async def serving(self, seconds: float = START_SECONDS) -> None:
+        """Return when it serves; `url` says where from then on. Raises ChildError after so many seconds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not self._ready.exists() and self.process.returncode is None:  # noqa: ASYNC110 - no event of ours
                     await asyncio.sleep(POLL_SECONDS)
         if not self._ready.exists():
