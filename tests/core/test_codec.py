@@ -110,10 +110,10 @@ def test_a_state_comes_back_as_it_was(state: State) -> None:
 @seeded
 @given(states)
 def test_nothing_left_is_nothing_stored(state: State) -> None:
-    """State, wake-up and row are there together or not at all."""
+    """State and wake-up are there together or not at all; a row belongs to a session."""
     nothing = state.session is None and not state.owed
     assert (encode(state) is None) is nothing
-    assert (row(state) is None) is nothing
+    assert (row(state) is None) is (state.session is None)
     assert (wake_at(state) is None) is nothing
 
 
