@@ -21,6 +21,7 @@ STOP_SECONDS: Final = (0.0, 0.5, 6.0)
 WORKERS: Final = 3
 # Where sessions wait for their turn: a far deadline would let them be tried a thousand times in one step.
 LONGEST_QUEUE_SECONDS: Final = 20.0
+UNTIL_MENDED_MS: Final = 10**15
 MOST_TURNS: Final = 12  # of the loop: more than a request takes from its arrival to its answer
 
 
@@ -157,6 +158,8 @@ class Schedule:
             self._mend_in = rng.randint(1, 10)
         if self._happens(profile.alarms_fail, "alarms cannot be read"):
             store.blind = True
+            # No wake-up is delivered until then, and one of ours may show how late that makes an attempt.
+            self._books.disturbed_ms = UNTIL_MENDED_MS
             self._mend_in = rng.randint(1, 3)
         if self._happens(profile.dies_at_commit, "death at a commit"):
             rng.choice((store.die_before, store.die_after))(rng.randint(1, 12))
