@@ -197,10 +197,9 @@ def _wake(state: State, now_ms: int, policy: Policy) -> Decision:
         services=part.lab.lab_request_id in part.vms,
     )
     # Only the session finds an attempt of another part in flight: it goes first.
-    others = tuple(other for other in state.owed if other is not part and other.in_flight)
-    owed = tuple(rearmed(other, now_ms) if other in others else other for other in state.owed)
+    abandoned = tuple(Abandon(other.generation) for other in state.owed if other is not part and other.in_flight)
+    owed = tuple(other if other is part else rearmed(other, now_ms) for other in state.owed)
     after = replaced(State(session=state.session, owed=owed), part, cleaning)
-    abandoned = tuple(Abandon(other.generation) for other in others)
     return Decision(after, (*events, AttemptStarted(cleaning)), (*abandoned, effect), Done())
 
 

@@ -44,8 +44,8 @@ def abandon(state: State, part: Session) -> tuple[Effect, ...]:
 
 
 def rearmed(part: Session, now_ms: int) -> Session:
-    """An obligation whose attempt is abandoned: no failure, it is due again as soon as nothing else runs."""
-    if part.cleanup is None:
+    """An obligation whose attempt, if there is one, is abandoned: no failure, due as soon as nothing else runs."""
+    if part.cleanup is None or not part.cleanup.in_flight:
         return part
     return with_cleanup(part, structs.replace(part.cleanup, in_flight=False, retry_ms=now_ms))
 
@@ -67,10 +67,9 @@ def take_over(
         if not taken:
             kept.append(part)
             continue
+        effects += [Abandon(part.generation)] if part.in_flight else []
         less = structs.replace(part, version=part.version + 1, vms=tuple(vm for vm in part.vms if vm not in named))
-        if part.in_flight:
-            effects.append(Abandon(part.generation))
-            less = rearmed(less, now_ms)
+        less = rearmed(less, now_ms)
         if less.pending:
             kept.append(less)
         events.append(TakenOver(less, taken))

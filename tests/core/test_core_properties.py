@@ -255,7 +255,7 @@ class OneUser(RuleBasedStateMachine):
             isinstance(event, Ended) for event in decision.events
         )
         if before.session and after.session and before.session.generation == after.session.generation:
-            assert after.session.version == before.session.version + (after is not before)
+            assert after.session.version == before.session.version + (after.session != before.session)
         return decision.reply
 
     def check_effect(self, effect: Clean | Abandon) -> None:

@@ -170,7 +170,7 @@ MUTANTS: Final = (
     Mutant(
         "let an obligation's attempt go on after its VM was taken over",
         PARTS,
-        "            effects.append(Abandon(part.generation))\n",
+        "        effects += [Abandon(part.generation)] if part.in_flight else []\n",
         "",
     ),
     Mutant(
