@@ -15,6 +15,7 @@ from labsessions.bootstrap import DATABASE
 from labsessions.core.codec import encode
 from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.model import State
+from labsessions.core.parts import parts
 from labsessions.engines.embedded import NAMESPACE
 from labsessions.engines.tables import projected, schema
 
@@ -34,8 +35,7 @@ async def _write(database: Path, writes: list[Write]) -> None:
 
 
 def _stored(state: State) -> Write:
-    assert state.session is not None
-    user = state.session.lab.user_id
+    user = parts(state)[0].lab.user_id
     due_ms = wake_at(state)
     assert due_ms is not None
     alarm = Alarm(due_ms, Lane.RETRY if is_retry(state) else Lane.FIRST)

@@ -7,10 +7,11 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from labsessions.core.messages import AttemptEnded, Create, Delete, Message, Show, Update, Wake
 from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State
+from labsessions.core.parts import parts
 
 seeded = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -103,14 +104,23 @@ sessions = st.builds(
     cleanup=st.none() | cleanups,
 )
 
-states = st.builds(State, session=st.none() | sessions)
+obligations = st.builds(
+    structs.replace,
+    sessions,
+    cleanup=cleanups,
+    deleted_ms=instants,
+)
+
+states = st.builds(State, session=st.none() | sessions, owed=st.lists(obligations, max_size=1).map(tuple))
 
 
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[State, Message]:
     """Any state and anything that may be said to it; outcomes are of its own generation more often than not."""
     state = draw(states)
-    own = generations if state.session is None else st.just(state.session.generation) | generations
+    own = generations
+    if known := [part.generation for part in parts(state)]:
+        own = st.sampled_from(known) | generations
     message: Message = draw(
         st.one_of(
             st.builds(Create, generation=generations, lab=labs),

@@ -56,8 +56,8 @@ class BackendCleaner:
             log_lines.CALLING, user=effect.user_id, lab=effect.master, attempt=effect.attempt, vms=len(effect.vms)
         )
         clock = asyncio.get_running_loop().time
-        time = Shares(calls=1 + len(effect.vms), seconds=effect.limit_ms / 1000, clock=clock)
-        heard = [await self._delete_services(effect, time.next())]
+        time = Shares(calls=effect.services + len(effect.vms), seconds=effect.limit_ms / 1000, clock=clock)
+        heard = [await self._delete_services(effect, time.next())] if effect.services else []
         confirmed: list[str] = []
         failed: dict[str, str] = {}
         for vm in effect.vms:

@@ -10,6 +10,10 @@ refusal or changes nothing. They raise only on a bug.
                             new deadline                         due: cleaning + Clean
  cleaning   exists          being cleaned     none + Abandon     early: –                 all confirmed: none
                                                                  due: attempt + 1, Clean  else: retry noted
+
+With `Policy.owed_after_ms` a Delete also makes the session an *obligation*: it goes on as one that is being cleaned,
+unseen by clients and beside a newer session, which takes over the VMs that it names. The parts share the one
+attempt that runs per user: the session's goes first and abandons an obligation's; obligations wait for each other.
 """
 
 from typing import NamedTuple, assert_never
@@ -31,8 +35,10 @@ from labsessions.core.messages import (
     Ended,
     Event,
     Message,
+    Owed,
     Refusal,
     Reply,
+    Settled,
     Show,
     Stuck,
     Update,
@@ -40,6 +46,7 @@ from labsessions.core.messages import (
     Wake,
 )
 from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State, duration_ms, named_vms
+from labsessions.core.parts import abandon, parts, rearmed, replaced, startable, take_over, with_cleanup
 from labsessions.core.policy import Policy
 
 NO_ANSWER = "no outcome of the attempt was stored: the service stopped or lost it"
@@ -63,7 +70,7 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
         case Update() if session is not None:
             return _update(state, session, message.changes, now_ms)
         case Delete() if session is not None:
-            return _delete(session, now_ms)
+            return _delete(state, session, now_ms, policy)
         case Show() if session is not None:
             return Decision(state, (), (), Current(session))
         case Update() | Delete() | Show():
@@ -78,15 +85,19 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
 
 def wake_at(state: State) -> int | None:
     """The instant in ms at which this user next needs attention: derived from the state, never commanded."""
-    session = state.session
-    if session is None:
-        return None
-    return session.expires_ms if session.cleanup is None else session.cleanup.retry_ms
+    return min((part.due_ms for part in startable(state)), default=None)
 
 
 def is_retry(state: State) -> bool:
-    """Whether what happens at `wake_at` is a retry: first attempts of others go before it (CONTRACT §3.6)."""
-    return state.session is not None and state.session.cleanup is not None
+    """Whether what happens at `wake_at` is a retry: first attempts of others go before it (CONTRACT §3.6).
+
+    Never while the session is active: there is one wake-up per user, and if that waited among the retries for the
+    sake of an obligation, the session's first attempt would wait with it once its deadline has come.
+    """
+    if state.session is not None and state.session.cleanup is None:
+        return False
+    first = min(startable(state), key=lambda part: part.due_ms, default=None)
+    return first is not None and first.cleanup is not None and first.cleanup.attempts > 0
 
 
 def _refuse(state: State, refusal: Refusal) -> Decision:
@@ -95,6 +106,9 @@ def _refuse(state: State, refusal: Refusal) -> Decision:
 
 def _unchanged(state: State) -> Decision:
     return Decision(state, (), (), Done())
+
+
+# --- requests ---------------------------------------------------------------------------------------------
 
 
 def _create(state: State, message: Create, now_ms: int) -> Decision:
@@ -110,7 +124,8 @@ def _create(state: State, message: Create, now_ms: int) -> Decision:
         updated_ms=now_ms,
         expires_ms=now_ms + duration_ms(lab.duration),
     )
-    return Decision(State(session=session), (Created(session),), (), Current(session))
+    owed, events, effects = take_over(state.owed, session.vms, now_ms)
+    return Decision(State(session=session, owed=owed), (Created(session), *events), effects, Current(session))
 
 
 def _update(state: State, session: Session, changes: LabChanges, now_ms: int) -> Decision:
@@ -127,7 +142,8 @@ def _update(state: State, session: Session, changes: LabChanges, now_ms: int) ->
         expires_ms=session.created_ms + duration_ms(lab.duration),
     )
     event = Updated(updated, deadline_moved=updated.expires_ms != session.expires_ms)
-    return Decision(State(session=updated), (event,), (), Current(updated))
+    owed, events, effects = take_over(state.owed, updated.vms, now_ms)
+    return Decision(State(session=updated, owed=owed), (event, *events), effects, Current(updated))
 
 
 def _changed(lab: Lab, changes: LabChanges) -> Lab:
@@ -135,18 +151,32 @@ def _changed(lab: Lab, changes: LabChanges) -> Lab:
     return structs.replace(lab, **given)
 
 
-def _delete(session: Session, now_ms: int) -> Decision:
-    effects = () if session.cleanup is None else (Abandon(session.generation),)
-    return Decision(State(), (Ended(session, "deleted", now_ms),), effects, Current(session))
+def _delete(state: State, session: Session, now_ms: int, policy: Policy) -> Decision:
+    ended = Ended(session, "deleted", now_ms)
+    effects = () if session.cleanup is None else abandon(state, session)
+    if policy.owed_after_ms is None:
+        return Decision(State(owed=state.owed), (ended,), effects, Current(session))
+    retry_ms = now_ms + policy.owed_after_ms
+    if session.cleanup is None:
+        cleanup = Cleanup(attempts=0, in_flight=False, retry_ms=retry_ms, started_ms=now_ms)
+    else:
+        # The attempts are counted on: a late answer of an earlier one must not be taken for that of a later one.
+        cleanup = structs.replace(session.cleanup, in_flight=False, retry_ms=retry_ms)
+    part = structs.replace(with_cleanup(session, cleanup), deleted_ms=now_ms)
+    return Decision(State(owed=(*state.owed, part)), (ended, Owed(part)), effects, Current(session))
+
+
+# --- attempts ---------------------------------------------------------------------------------------------
 
 
 def _wake(state: State, now_ms: int, policy: Policy) -> Decision:
-    session, due_ms = state.session, wake_at(state)
-    if session is None or due_ms is None or now_ms < due_ms:
+    due = [part for part in startable(state) if part.due_ms <= now_ms]
+    if not due:
         return _unchanged(state)
-    before = session.cleanup
+    part = due[0] if due[0] is state.session else min(due, key=lambda part: part.due_ms)
+    before = part.cleanup
     if before is not None and before.in_flight:
-        lost, events = _failed(session, before, NO_ANSWER, now_ms, now_ms, policy)
+        lost, events = _failed(part, before, NO_ANSWER, now_ms, now_ms, policy)
         before = lost.cleanup
     else:
         events = ()
@@ -156,46 +186,52 @@ def _wake(state: State, now_ms: int, policy: Policy) -> Decision:
         cleanup = Cleanup(attempts=1, in_flight=True, retry_ms=retry_ms, started_ms=now_ms)
     else:
         cleanup = structs.replace(before, attempts=before.attempts + 1, in_flight=True, retry_ms=retry_ms)
-    cleaning = _with_cleanup(session, cleanup)
+    cleaning = with_cleanup(part, cleanup)
     effect = Clean(
-        generation=session.generation,
+        generation=part.generation,
         attempt=cleanup.attempts,
-        user_id=session.lab.user_id,
-        master=session.lab.lab_request_id,
+        user_id=part.lab.user_id,
+        master=part.lab.lab_request_id,
         vms=cleaning.pending,
         limit_ms=policy.attempt_limit_ms,
+        services=part.lab.lab_request_id in part.vms,
     )
-    return Decision(State(session=cleaning), (*events, AttemptStarted(cleaning)), (effect,), Done())
+    # Only the session finds an attempt of another part in flight: it goes first.
+    abandoned = tuple(Abandon(other.generation) for other in state.owed if other is not part and other.in_flight)
+    owed = tuple(other if other is part else rearmed(other, now_ms) for other in state.owed)
+    after = replaced(State(session=state.session, owed=owed), part, cleaning)
+    return Decision(after, (*events, AttemptStarted(cleaning)), (*abandoned, effect), Done())
 
 
 def _attempt_ended(state: State, ended: AttemptEnded, now_ms: int, policy: Policy) -> Decision:
-    session = state.session
-    if session is None or session.cleanup is None or session.generation != ended.generation:
+    part = next((part for part in parts(state) if part.generation == ended.generation), None)
+    if part is None or part.cleanup is None:
         return _unchanged(state)  # an answer about yesterday's lab cannot touch today's
-    cleanup = session.cleanup
+    cleanup = part.cleanup
     # A confirmation of an earlier attempt counts: the VM is gone, whichever call was told so.
-    confirmed = tuple(vm for vm in session.vms if vm in cleanup.confirmed or vm in ended.confirmed)
+    confirmed = tuple(vm for vm in part.vms if vm in cleanup.confirmed or vm in ended.confirmed)
     noted = structs.replace(cleanup, confirmed=confirmed)
-    if confirmed == session.vms:
-        final = _with_cleanup(session, noted)
-        effects = (Abandon(session.generation),) if ended.attempt != cleanup.attempts else ()
-        return Decision(State(), (Ended(final, "expired", now_ms),), effects, Done())
+    if confirmed == part.vms:
+        final = with_cleanup(part, noted)
+        effects = abandon(state, part) if ended.attempt != cleanup.attempts else ()
+        event = Ended(final, "expired", now_ms) if part.deleted_ms is None else Settled(final, now_ms)
+        return Decision(replaced(state, part, None), (event,), effects, Done())
     if ended.attempt != cleanup.attempts or not cleanup.in_flight:
         if noted == cleanup:
             return _unchanged(state)
-        return Decision(State(session=_with_cleanup(session, noted)), (), (), Done())
-    retry_ms = now_ms + policy.retry_after_ms(session.generation)
-    failed, events = _failed(session, noted, ended.error or "not every VM was confirmed", retry_ms, now_ms, policy)
-    return Decision(State(session=failed), events, (), Done())
+        return Decision(replaced(state, part, with_cleanup(part, noted)), (), (), Done())
+    retry_ms = now_ms + policy.retry_after_ms(part.generation)
+    failed, events = _failed(part, noted, ended.error or "not every VM was confirmed", retry_ms, now_ms, policy)
+    return Decision(replaced(state, part, failed), events, (), Done())
 
 
 def _failed(
-    session: Session, cleanup: Cleanup, error: str, retry_ms: int, now_ms: int, policy: Policy
+    part: Session, cleanup: Cleanup, error: str, retry_ms: int, now_ms: int, policy: Policy
 ) -> tuple[Session, tuple[Event, ...]]:
     """The attempt in flight has failed for `error`; label the session stuck once the limit is reached."""
     newly_stuck = cleanup.stuck_since_ms is None and cleanup.attempts >= policy.stuck_after
-    failed = _with_cleanup(
-        session,
+    failed = with_cleanup(
+        part,
         structs.replace(
             cleanup,
             in_flight=False,
@@ -206,7 +242,3 @@ def _failed(
     )
     events: tuple[Event, ...] = (AttemptFailed(failed),)
     return failed, (*events, Stuck(failed)) if newly_stuck else events
-
-
-def _with_cleanup(session: Session, cleanup: Cleanup) -> Session:
-    return structs.replace(session, version=session.version + 1, cleanup=cleanup)

@@ -26,7 +26,10 @@ class Update(Struct, frozen=True, gc=False):
 
 
 class Delete(Struct, frozen=True, gc=False):
-    """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5)."""
+    """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5).
+
+    Where the policy says so, the service makes sure of the VMs after a while.
+    """
 
 
 class Show(Struct, frozen=True, gc=False):
@@ -122,7 +125,27 @@ class Ended(Struct, frozen=True, gc=False):
     at_ms: int
 
 
-Event = Created | Updated | AttemptStarted | AttemptFailed | Stuck | Ended
+class Owed(Struct, frozen=True, gc=False):
+    """A session that was deleted by hand has become an obligation: its VMs are deleted by the service, if need be."""
+
+    session: Session
+
+
+class TakenOver(Struct, frozen=True, gc=False):
+    """The user's newer session names `vms` of an obligation: they are owed by the obligation no more."""
+
+    session: Session
+    vms: tuple[str, ...]
+
+
+class Settled(Struct, frozen=True, gc=False):
+    """An obligation is over: the backend has confirmed each of its VMs."""
+
+    session: Session
+    at_ms: int
+
+
+Event = Created | Updated | AttemptStarted | AttemptFailed | Stuck | Ended | Owed | TakenOver | Settled
 
 # --- out: effects ----------------------------------------------------------------------------------------
 
@@ -130,7 +153,8 @@ Event = Created | Updated | AttemptStarted | AttemptFailed | Stuck | Ended
 class Clean(Struct, frozen=True, gc=False):
     """Ask the backend to remove the services of `master` and to delete the `vms`, within `limit_ms`.
 
-    The outcome comes back as an `AttemptEnded` with the same generation and attempt.
+    The outcome comes back as an `AttemptEnded` with the same generation and attempt. `services` False: leave the
+    services alone, as `master` belongs to a newer session now.
     """
 
     generation: str
@@ -139,6 +163,7 @@ class Clean(Struct, frozen=True, gc=False):
     master: str
     vms: tuple[str, ...]
     limit_ms: int
+    services: bool = True
 
 
 class Abandon(Struct, frozen=True, gc=False):

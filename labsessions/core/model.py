@@ -73,6 +73,9 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
     `generation` is a UUID of the service's own: it tells this session from a later one with the same ids.
     `version` counts the decisions that changed it. `vms` are all VMs that ever belonged to the session, the
     master first, each once: a worker that a later PUT no longer lists is still owed its deletion.
+
+    `deleted_ms` is when it was deleted by hand; then it is an obligation: no client sees it any more, `cleanup` is
+    there, and `vms` are those of its VMs that no newer session of the user names.
     """
 
     generation: str
@@ -83,6 +86,7 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
     updated_ms: int
     expires_ms: int
     cleanup: Cleanup | None = None
+    deleted_ms: int | None = None
 
     @property
     def status(self) -> Status:
@@ -97,11 +101,26 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
         confirmed = () if self.cleanup is None else self.cleanup.confirmed
         return tuple(vm for vm in self.vms if vm not in confirmed)
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether an attempt has begun whose outcome isn't stored."""
+        return self.cleanup is not None and self.cleanup.in_flight
+
+    @property
+    def due_ms(self) -> int:
+        """When it is to be attended to: at the deadline, or for the next attempt."""
+        return self.expires_ms if self.cleanup is None else self.cleanup.retry_ms
+
 
 class State(Struct, frozen=True, kw_only=True, gc=False):
-    """All that is kept for one user: a product, of which each part may be absent. Nothing left, nothing stored."""
+    """All that is kept for one user: a product, of which each part may be absent. Nothing left, nothing stored.
+
+    `owed` are the obligations, the oldest first: sessions deleted by hand whose VMs the service makes sure of. No VM
+    belongs to two parts, and at most one part has an attempt in flight.
+    """
 
     session: Session | None = None
+    owed: tuple[Session, ...] = ()
 
 
 def duration_ms(minutes: float) -> int:

@@ -57,6 +57,15 @@ HISTORY_COLUMNS = (
     "lateness_ms",
     "last_error",
 )
+OWED_COLUMNS = (
+    "user_id",
+    "lab_request_id",
+    "generation",
+    "since",
+    "attempts",
+    "last_error",
+    "next_attempt_at",
+)
 
 
 def row(state: State) -> dict[str, Any] | None:
@@ -115,6 +124,23 @@ def history(ended: Ended) -> dict[str, Any]:
         "lateness_ms": ended.at_ms - session.expires_ms if ended.reason == "expired" else None,
         "last_error": None if cleanup is None else cleanup.last_error,
     }
+
+
+def owed(state: State) -> list[dict[str, Any]]:
+    """The rows of `owed_vms`: each VM of an ended session that the backend has still to confirm."""
+    return [
+        {
+            "user_id": part.lab.user_id,
+            "lab_request_id": vm,
+            "generation": part.generation,
+            "since": None if part.deleted_ms is None else iso(part.deleted_ms),
+            "attempts": 0 if part.cleanup is None else part.cleanup.attempts,
+            "last_error": None if part.cleanup is None else part.cleanup.last_error,
+            "next_attempt_at": iso(part.due_ms),
+        }
+        for part in state.owed
+        for vm in part.pending
+    ]
 
 
 def public(session: Session, now_ms: int) -> dict[str, Any]:

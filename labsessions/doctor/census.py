@@ -12,7 +12,7 @@ from typing import Any, Final
 from labsessions.core.codec import UnreadableStateError, decode
 from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.model import State
-from labsessions.core.projection import iso, row
+from labsessions.core.projection import iso, owed, row
 from labsessions.doctor.findings import Finding, fault, ok
 from labsessions.engines.embedded import NAMESPACE
 
@@ -29,6 +29,8 @@ _ORPHANS: Final = """
 SELECT s.user_id, s.lab_request_id FROM labs_sessions s
 WHERE NOT EXISTS (SELECT 1 FROM actor_cells c WHERE c.namespace = ? AND c.name = s.user_id)
 """
+_OWED: Final = "SELECT * FROM owed_vms"
+_HAS_OWED: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'owed_vms'"
 _LAST_ENDED: Final = """
 SELECT CAST(strftime('%s', ended_at) AS INTEGER) * 1000 FROM session_history ORDER BY rowid DESC LIMIT 1
 """
@@ -38,15 +40,20 @@ _UNREADABLE: Final = (
     "restore a backup, or delete the user's VMs at the backend yourself and then, with the service stopped, "
     "the user's rows in actor_cells and labs_sessions"
 )
+_OWED_REWRITE: Final = "nothing: the service writes these rows again at the next attempt"
 _ORPHANED: Final = "nothing will clean it up: delete the VM at the backend yourself, then this row"
 
 
 @dataclass
 class Census:
-    """What was counted at `now_ms`. `due` are first wake-ups that are due, `newest_ms` the latest instant stored."""
+    """What was counted at `now_ms`. `due` are first wake-ups that are due, `newest_ms` the latest instant stored.
+
+    `owed` are VMs of sessions deleted by hand that the service still makes sure of.
+    """
 
     now_ms: int
     sessions: int = 0
+    owed: int = 0
     disagreements: int = 0
     examples: list[Finding] = field(default_factory=list)
     undeliverable: int = 0
@@ -62,7 +69,8 @@ class Census:
             more = self.disagreements - len(self.examples)
             yield fault(CHECK, f"{more} more disagreements like these", "mend those first, then look again")
         if not self.disagreements:
-            yield ok(CHECK, f"state, row and wake-up agree: {self.sessions} sessions")
+            owing = f", {self.owed} VMs of deleted ones owed" if self.owed else ""
+            yield ok(CHECK, f"state, row and wake-up agree: {self.sessions} sessions{owing}")
 
     def disagree(self, found: str, todo: str) -> None:
         """Count one, and keep it if there is room."""
@@ -80,6 +88,10 @@ def take_census(connection: sqlite3.Connection, now_ms: int) -> Census:
     census = Census(now_ms)
     connection.execute("BEGIN")
     try:
+        # A file that the newest release has not upgraded yet has no such table, and no obligations.
+        has_owed = connection.execute(_HAS_OWED).fetchone() is not None
+        # Few at any time, other than sessions: they fit in memory.
+        owing: dict[tuple[str, str], dict[str, Any]] = {}
         cursor = connection.execute(_SESSIONS, (NAMESPACE,))
         columns = [column[0] for column in cursor.description[_ALARM_COLUMNS:]]
         for name, cell, due_ms, lane, deferrals, error, *values in cursor:
@@ -93,6 +105,10 @@ def take_census(connection: sqlite3.Connection, now_ms: int) -> Census:
             _count_state(census, state)
             _compare_row(census, name, row(state), None if shown["user_id"] is None else shown)
             _compare_alarm(census, name, state, due_ms, lane, deferrals)
+            owing |= {(line["generation"], line["lab_request_id"]): line for line in owed(state)}
+        census.owed = len(owing)
+        if has_owed:
+            _compare_owed(census, connection, owing)
         for user, vm in connection.execute(_ORPHANS, (NAMESPACE,)):
             census.disagree(f"{user}: labs_sessions shows a session with the VM {vm}, and there is no state", _ORPHANED)
         for (ended_ms,) in connection.execute(_LAST_ENDED):
@@ -119,6 +135,8 @@ def _count_state(census: Census, state: State) -> None:
         census.saw(session.updated_ms)
         if session.cleanup is not None:
             census.saw(session.cleanup.started_ms)
+    for part in state.owed:
+        census.saw(part.deleted_ms or part.updated_ms)
 
 
 def _compare_row(census: Census, name: str, expected: dict[str, Any] | None, shown: dict[str, Any] | None) -> None:
@@ -132,6 +150,23 @@ def _compare_row(census: Census, name: str, expected: dict[str, Any] | None, sho
     differing = [column for column, value in expected.items() if column in shown and shown[column] != value]
     if differing:
         census.disagree(f"{name}: its row in labs_sessions differs from its state in {', '.join(differing)}", _REWRITE)
+
+
+def _compare_owed(census: Census, connection: sqlite3.Connection, owing: dict[tuple[str, str], dict[str, Any]]) -> None:
+    missing = dict(owing)
+    cursor = connection.execute(_OWED)
+    columns = [column[0] for column in cursor.description]
+    for values in cursor:
+        shown = dict(zip(columns, values, strict=True))
+        user, vm = shown["user_id"], shown["lab_request_id"]
+        expected = missing.pop((shown["generation"], vm), None)
+        if expected is None:
+            census.disagree(f"{user}: owed_vms shows {vm}, and the state doesn't owe it", "delete this row")
+        elif differing := [column for column, value in expected.items() if shown.get(column) != value]:
+            census.disagree(f"{user}: {vm} in owed_vms differs from the state in {', '.join(differing)}", _OWED_REWRITE)
+    for line in missing.values():
+        found = f"{line['user_id']}: {line['lab_request_id']} is owed and has no row in owed_vms"
+        census.disagree(found, _OWED_REWRITE)
 
 
 def _compare_alarm(census: Census, name: str, state: State, due_ms: int | None, lane: int, deferrals: int) -> None:

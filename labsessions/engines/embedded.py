@@ -83,7 +83,7 @@ class SessionManager(DurableActor):
             self.actor_id,
             cell=encode(state),
             alarm=None if due_ms is None else Alarm(due_ms, lane),
-            rows=projected(self.actor_id.name, state, decision.events),
+            rows=projected(self.actor_id.name, state, decision.events, before=self._state),
         )
 
 

@@ -5,7 +5,18 @@ from typing import assert_never
 import structlog
 
 from labsessions import log_lines as lines
-from labsessions.core.messages import AttemptFailed, AttemptStarted, Created, Ended, Event, Stuck, Updated
+from labsessions.core.messages import (
+    AttemptFailed,
+    AttemptStarted,
+    Created,
+    Ended,
+    Event,
+    Owed,
+    Settled,
+    Stuck,
+    TakenOver,
+    Updated,
+)
 from labsessions.core.model import Session
 from labsessions.core.projection import iso
 
@@ -18,28 +29,28 @@ def narrate(events: tuple[Event, ...], log: Log) -> None:
         session = event.session
         ids = {"user": session.lab.user_id, "lab": session.lab.lab_request_id}
         match event:
-            case Created():
+            case Created() | Updated(deadline_moved=True):
                 log.info(lines.SCHEDULED, **ids, expires_at=iso(session.expires_ms))
-            case Updated(deadline_moved=moved):
-                if moved:
-                    log.info(lines.SCHEDULED, **ids, expires_at=iso(session.expires_ms))
             case AttemptStarted():
                 _attempt_started(session, ids, log)
             case AttemptFailed():
                 _attempt_failed(session, ids, log)
             case Stuck():
                 _stuck(session, ids, log)
-            case Ended(reason=reason):
-                if reason == "expired":
-                    late_ms = event.at_ms - session.expires_ms
-                    log.info(lines.ROW_DELETED, **ids)
-                    log.info(lines.CLEANED, **ids, late_ms=late_ms, vms=len(session.vms))
+            case Ended(reason="expired"):
+                late_ms = event.at_ms - session.expires_ms
+                log.info(lines.ROW_DELETED, **ids)
+                log.info(lines.CLEANED, **ids, late_ms=late_ms, vms=len(session.vms))
+            case Updated() | Ended():
+                pass
+            case Owed() | TakenOver() | Settled():
+                _obligation(event, ids, log)
             case _:  # pragma: no cover
                 assert_never(event)
 
 
 def _attempt_started(session: Session, ids: dict[str, str], log: Log) -> None:
-    if session.cleanup is None or session.cleanup.attempts > 1:
+    if session.cleanup is None or session.cleanup.attempts > 1 or session.deleted_ms is not None:
         return
     log.info(lines.ALARM, **ids)
     workers = len(session.vms) - 1
@@ -57,3 +68,16 @@ def _attempt_failed(session: Session, ids: dict[str, str], log: Log) -> None:
 def _stuck(session: Session, ids: dict[str, str], log: Log) -> None:
     if session.cleanup is not None:
         log.error(lines.STUCK, **ids, attempts=session.cleanup.attempts, since=iso(session.cleanup.started_ms))
+
+
+def _obligation(event: Owed | TakenOver | Settled, ids: dict[str, str], log: Log) -> None:
+    session = event.session
+    match event:
+        case Owed():
+            log.info(lines.OWED, **ids, vms=len(session.pending), when=iso(session.due_ms))
+        case TakenOver(vms=vms):
+            log.info(lines.TAKEN_OVER, **ids, vms=vms)
+        case Settled():
+            log.info(lines.SETTLED, **ids, vms=len(session.vms))
+        case _:  # pragma: no cover
+            assert_never(event)

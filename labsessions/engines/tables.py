@@ -6,20 +6,28 @@ from actors.schema import Schema
 from actors.storage import Put, Remove, Table
 from labsessions.core.messages import Ended, Event
 from labsessions.core.model import State
-from labsessions.core.projection import HISTORY_COLUMNS, ROW_COLUMNS, history, row
+from labsessions.core.projection import HISTORY_COLUMNS, OWED_COLUMNS, ROW_COLUMNS, history, owed, row
 
 SESSIONS = Table("labs_sessions", ROW_COLUMNS, key=("user_id",))
 HISTORY = Table("session_history", HISTORY_COLUMNS, key=("generation",))
+OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
+
+STEPS = ("schema.sql", "schema_2.sql")
+_NOTHING = State()
 
 
 def schema() -> Schema:
     """The product's tables, by version."""
-    return Schema("labsessions", ((files("labsessions.engines") / "schema.sql").read_text(),))
+    return Schema("labsessions", tuple((files("labsessions.engines") / step).read_text() for step in STEPS))
 
 
-def projected(user_id: str, state: State, events: tuple[Event, ...]) -> list[Put | Remove]:
-    """The rows to write with `state`: the user's session as it is now, and a line for each that has ended."""
+def projected(user_id: str, state: State, events: tuple[Event, ...], before: State = _NOTHING) -> list[Put | Remove]:
+    """The rows to write with `state` after `before`: the session, the VMs still owed, a line for each end."""
     shown = row(state)
     rows: list[Put | Remove] = [Remove(SESSIONS, (user_id,)) if shown is None else Put(SESSIONS, tuple(shown.values()))]
     rows += [Put(HISTORY, tuple(history(event).values())) for event in events if isinstance(event, Ended)]
+    owing = {(line["generation"], line["lab_request_id"]): line for line in owed(state)}
+    gone = [(line["generation"], line["lab_request_id"]) for line in owed(before)]
+    rows += [Remove(OWED, key) for key in gone if key not in owing]
+    rows += [Put(OWED, tuple(line.values())) for line in owing.values()]
     return rows

@@ -52,6 +52,7 @@ Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 Host = Annotated[str, AfterValidator(_host)]
 Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
+ManualDelete = Annotated[Literal["cancel", "ensure"], BeforeValidator(_lower)]
 Format = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
 
 Origin = Annotated[str, AfterValidator(_origin)]

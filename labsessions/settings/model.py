@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from labsessions.core.policy import Policy
-from labsessions.settings.fields import Float, Format, GoneStatuses, Host, Int, Level, Origins
+from labsessions.settings.fields import Float, Format, GoneStatuses, Host, Int, Level, ManualDelete, Origins
 from labsessions.settings.secrets import Secrets
 
 DAY_S = 86_400
@@ -123,6 +123,22 @@ class Cleanup(_Section):
     gone_statuses: GoneStatuses = Field(
         default=(410,), description="The backend's answers that confirm a deletion like a 2xx does (each 400 to 599)."
     )
+
+    manual_delete: ManualDelete = Field(
+        default="cancel",
+        description='What a DELETE leaves to the service: "cancel" nothing, "ensure" to make sure of the VMs.',
+    )
+    manual_delete_grace_seconds: Float = Field(
+        default=60,
+        ge=0,
+        le=DAY_S,
+        description='With "ensure": what the front end has for it before the service begins, in seconds (0 to 86400).',
+    )
+
+    @property
+    def owed_after_ms(self) -> int | None:
+        """The grace period in whole milliseconds; None with "cancel"."""
+        return round(self.manual_delete_grace_seconds * 1000) if self.manual_delete == "ensure" else None
 
     @property
     def retry_interval_ms(self) -> int:
@@ -237,6 +253,7 @@ class Settings(BaseSettings):
             attempt_limit_ms=self.cleanup.attempt_limit_ms,
             spread=self.cleanup.retry_spread,
             stuck_after=self.cleanup.stuck_after_attempts,
+            owed_after_ms=self.cleanup.owed_after_ms,
         )
 
     @classmethod

@@ -34,7 +34,8 @@ class Book:
     the VMs of the newest session, `confirmed` what the backend has said of them. `troubles` counts how often the
     user's own row could not be read or written, `spoiled` is True while that is so. `latest_wall_ms`: the latest that
     the wall clock has shown since the newest state was stored. `tries`: failures to write since `trying_ms`.
-    `told`: wake-ups of the simulator's own that are on their way.
+    `told`: wake-ups of the simulator's own that are on their way. `debts` are the durable obligations; `named_ms` is
+    since when nothing else may touch the VMs that the newest session names.
     """
 
     user: str
@@ -52,6 +53,8 @@ class Book:
     latest_wall_ms: int = 0
     trying_ms: int = 0
     tries: int = 0
+    debts: tuple[Session, ...] = ()
+    named_ms: int = 0
 
     @property
     def session(self) -> Session | None:
@@ -84,7 +87,8 @@ class Books:
 
     `epoch` counts the times that the wall clock was set; `disturbed_ms` is when something last happened that may hold
     up everybody for a moment: a start, a step of the clock, a failing medium. `policy` and `first_wait_ms` (how long
-    a first attempt may have to wait for others) are those of the process that runs now.
+    a first attempt may have to wait for others) are those of the process that runs now. `heard` are the confirmations
+    by generation, `settled` is when an obligation was over.
     """
 
     elapsed_ms: Callable[[], int]
@@ -96,6 +100,8 @@ class Books:
     users: dict[str, Book] = field(default_factory=dict)
     ends: dict[str, End] = field(default_factory=dict)
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
+    heard: dict[str, dict[str, None]] = field(default_factory=dict)
+    settled: dict[str, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
     def of(self, user: str) -> Book:

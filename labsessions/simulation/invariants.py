@@ -1,6 +1,6 @@
 """The promises of the contract as checks over plain values. Each raises BrokenError with its number, or returns.
 
-1. A session exists exactly if one wake-up is armed for it.
+1. A session or an obligation exists exactly if one wake-up is armed for its user.
 2. No cleanup call before the deadline in force, not by a millisecond.
 3. Once the faults are over, every due session is gone in time, and each of its VMs was confirmed. In time: the longest
    pause of the circuit breaker may be part of it.
@@ -10,6 +10,9 @@
 6. The stored wake-up, the row of `labs_sessions` and the private state always agree.
 7. No actor's trouble moves another's deadline, or costs it a request.
 8. The outcome of a session stands in the history exactly once.
+
+With `cleanup.manual_delete = "ensure"` a session that was deleted by hand goes on as an obligation: 2, 3 and 4 hold for
+it as for a session, and no VM that the user's session names is any obligation's.
 
 *The deadline in force* is the session's expiry until its cleanup has begun, then the instant of its next attempt. It
 is read off the wall clock, whatever that does: an attempt may start only if the clock has shown the instant at some
@@ -26,8 +29,9 @@ import msgspec
 
 from actors.ids import ActorId
 from actors.storage import Column, DueAlarm, Lane
+from labsessions.core.messages import Clean
 from labsessions.core.model import Lab, Session
-from labsessions.simulation.books import End
+from labsessions.simulation.books import Book, End
 from labsessions.simulation.trace import BrokenError
 
 # From CONTRACT §3.4: the spread makes the interval longer by at most a tenth, and never shorter.
@@ -37,6 +41,14 @@ WIDEST: Final = Fraction(11, 10)
 def due_ms(session: Session) -> int:
     """The deadline in force of a session."""
     return session.expires_ms if session.cleanup is None else session.cleanup.retry_ms
+
+
+def first_due(session: Session | None, debts: tuple[Session, ...]) -> Session | None:
+    """Which part of a user's state its wake-up is for. While an attempt is open, other obligations wait for its end."""
+    running = [part for part in (session, *debts) if part is not None and part.cleanup and part.cleanup.in_flight]
+    waiting = [] if session is None else [session]
+    waiting += [debt for debt in debts if not running or debt in running]
+    return min(waiting, key=due_ms, default=None)
 
 
 def vms_of(lab: Lab) -> list[str]:
@@ -58,13 +70,31 @@ def armed_exactly_if_stored(cells: Collection[ActorId], armed: Collection[ActorI
         raise BrokenError(1, f"{len(armed)} wake-ups are armed for {len(cells)} sessions")
 
 
-def all_agree(session: Session, alarm: DueAlarm, row: Mapping[str, Column] | None) -> None:
-    """Invariant 6 for one user who has a session: wake-up and row tell what the state tells."""
-    due, lab, cleanup = due_ms(session), session.lab, session.cleanup
+def alarm_agrees(session: Session | None, debts: tuple[Session, ...], alarm: DueAlarm) -> None:
+    """Invariant 6: the wake-up is that of the part which is due first, and waits among retries only if it is one."""
+    part, user = first_due(session, debts), alarm.actor_id.name
+    if part is None:
+        raise BrokenError(6, f"a wake-up is armed for {user}, who has nothing")
+    due, cleanup = due_ms(part), part.cleanup
     if alarm.due_ms != due if alarm.deferrals == 0 else alarm.due_ms < due:
-        raise BrokenError(6, f"{lab.user_id} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
-    if (alarm.lane is Lane.RETRY) is (cleanup is None):
-        raise BrokenError(6, f"the wake-up of {lab.user_id} is in lane {alarm.lane.name}")
+        raise BrokenError(6, f"{user} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
+    active = session is not None and session.cleanup is None
+    if (alarm.lane is Lane.RETRY) is not (not active and cleanup is not None and cleanup.attempts > 0):
+        raise BrokenError(6, f"the wake-up of {user} is in lane {alarm.lane.name}")
+
+
+def owed_vms_agree(shown: Collection[tuple[Column, ...]], owed: Collection[tuple[str, str]]) -> None:
+    """Invariant 6 for `owed_vms`, over the whole disk: generation and VM of each that is owed, and no other."""
+    if set(shown) != set(owed):
+        raise BrokenError(6, f"owed_vms shows {sorted(map(str, shown))}, owed are {sorted(map(str, owed))}")
+
+
+def all_agree(
+    session: Session, alarm: DueAlarm, row: Mapping[str, Column] | None, debts: tuple[Session, ...] = ()
+) -> None:
+    """Invariant 6 for one user who has a session: wake-up and row tell what the state tells."""
+    alarm_agrees(session, debts, alarm)
+    lab, cleanup = session.lab, session.cleanup
     if row is None:
         raise BrokenError(6, f"{lab.user_id} has a session and no row")
     expected: dict[str, Any] = {
@@ -132,15 +162,33 @@ def may_call(
         raise BrokenError(5, f"a call for {user} before attempt {attempt} is stored: a crash would forget it")
 
 
+def may_call_for_debt(*, clean: Clean, debt: Session | None, book: Book, over_ms: int, elapsed_ms: int) -> None:
+    """Invariants 4 and 5 for an obligation: its call belongs to its open attempt, and names no VM of the session.
+
+    `over_ms`: since when the obligation is over, if there is none (`debt` None).
+    """
+    user, current = clean.user_id, book.session
+    if debt is None:
+        if elapsed_ms > over_ms:
+            raise BrokenError(4, f"a call for {user} starts {elapsed_ms - over_ms} ms after the obligation's end")
+    elif debt.cleanup is None or debt.cleanup.attempts < clean.attempt:
+        raise BrokenError(5, f"a call for an obligation of {user} before attempt {clean.attempt} is stored")
+    elif (not debt.cleanup.in_flight or debt.cleanup.attempts != clean.attempt) and elapsed_ms > book.stored_ms:
+        raise BrokenError(4, f"a call for {user} belongs to an attempt that is over")
+    touched = {*clean.vms, *((clean.master,) if clean.services else ())}
+    if current is not None and touched & set(current.vms) and elapsed_ms > book.named_ms:
+        raise BrokenError(4, f"a call of an obligation touches {user}'s newer session")
+
+
 def prompt(user: str, late_ms: int, bound_ms: float) -> None:
     """Invariant 7: a first attempt waits for others no longer than their share of the slots."""
     if late_ms > bound_ms:
         raise BrokenError(7, f"the first attempt for {user} starts {late_ms} ms late, allowed are {bound_ms:.0f} ms")
 
 
-def gone(user: str, session: Session | None, generation: str, bound_ms: int) -> None:
-    """Invariant 3: without faults the session was to be gone by now."""
-    if session is not None and session.generation == generation:
+def gone(user: str, session: Session | None, generation: str, bound_ms: int, debts: tuple[Session, ...] = ()) -> None:
+    """Invariant 3: without faults the session, or obligation, was to be gone by now."""
+    if any(part is not None and part.generation == generation for part in (session, *debts)):
         raise BrokenError(3, f"{user}'s session is still there {bound_ms} ms after the faults are over")
 
 

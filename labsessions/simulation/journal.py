@@ -11,7 +11,7 @@ from actors.testing import MemoryDisk
 from labsessions.core.codec import decode
 from labsessions.core.messages import Create, Delete, Update
 from labsessions.core.model import Cleanup, LabChanges, Session
-from labsessions.simulation import invariants
+from labsessions.simulation import invariants, obligations
 from labsessions.simulation.books import Book, Books, End, Request
 from labsessions.simulation.store import actor_of
 from labsessions.simulation.trace import BrokenError
@@ -43,12 +43,17 @@ class Journal:
                     raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
                 continue
             old, cell = book.session, self._disk.cells.get(operation.actor_id)
-            new, book.cell = decode(cell).session, cell
-            if new == old:
+            state, book.cell = decode(cell), cell
+            new = state.session
+            if new == old and state.owed == book.debts:
                 self._woken_early(book)
                 continue
-            self._moved(book, old, new)
-            book.states.append(new)
+            if new != old:
+                self._moved(book, old, new)
+                book.states.append(new)
+            if book.debts or state.owed or new is None:
+                obligations.moved(self._books, book, old, new, state.owed)
+                book.debts = state.owed
             book.stored_troubles = book.troubles
             book.stored_ms, book.stored_wall_ms = self._books.elapsed_ms(), self._books.wall_ms()
             book.latest_wall_ms = book.stored_wall_ms
@@ -72,16 +77,24 @@ class Journal:
         disk = self._disk
         invariants.armed_exactly_if_stored(disk.cells, disk.armed)
         rows = disk.tables.get("labs_sessions", {})
-        if len(rows) != len(disk.cells):
-            raise BrokenError(6, f"{len(rows)} rows for {len(disk.cells)} sessions")
+        sessions = sum(book.session is not None for book in self._books.users.values())
+        if len(rows) != sessions:
+            raise BrokenError(6, f"{len(rows)} rows for {sessions} sessions")
+        owed = [
+            (debt.generation, vm) for book in self._books.users.values() for debt in book.debts for vm in debt.pending
+        ]
+        invariants.owed_vms_agree(disk.tables.get("owed_vms", {}), owed)
         for actor_id, cell in disk.cells.items():
             alarm, row = disk.armed[actor_id], rows.get((actor_id.name,))
             agreed = self._agreed.get(actor_id)
             if agreed is None or agreed[0] is not cell or agreed[1] is not alarm or agreed[2] is not row:
                 book = self._books.of(actor_id.name)
-                if book.session is None or book.cell is not cell:
+                if book.cell is not cell:
                     raise BrokenError(6, f"{actor_id} is stored, and nobody has seen it written")
-                invariants.all_agree(book.session, alarm, row)
+                if book.session is None:
+                    invariants.alarm_agrees(None, book.debts, alarm)
+                else:
+                    invariants.all_agree(book.session, alarm, row, book.debts)
                 self._agreed[actor_id] = (cell, alarm, row)
         invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
 
@@ -89,10 +102,10 @@ class Journal:
 
     def _woken_early(self, book: Book) -> None:
         """A wake-up has found nothing to do: harmless, but without any reason for it the runtime does not keep time."""
-        session, now_ms = book.session, self._books.elapsed_ms()
+        part, now_ms = invariants.first_due(book.session, book.debts), self._books.elapsed_ms()
         calm_ms = max(book.stored_ms, self._books.disturbed_ms) + STALE_MS + 2 * self._books.first_wait_ms
-        if session is not None and book.told == 0 and book.troubles == book.stored_troubles and now_ms > calm_ms:
-            due_in_ms = invariants.due_ms(session) - self._books.wall_ms()
+        if part is not None and book.told == 0 and book.troubles == book.stored_troubles and now_ms > calm_ms:
+            due_in_ms = invariants.due_ms(part) - self._books.wall_ms()
             raise BrokenError(
                 2, f"{book.user} is woken, due in {due_in_ms} ms, for nothing: there was no change lately"
             )
@@ -126,6 +139,7 @@ class Journal:
         if new.expires_ms != invariants.deadline_ms(new.created_ms, new.lab.duration) or new.cleanup is not None:
             raise BrokenError(2, f"{book.user}'s session has the wrong deadline")
         _apply(book, request, new)
+        book.named_ms = self._books.elapsed_ms()
         book.owed, book.confirmed = dict.fromkeys(invariants.vms_of(new.lab)), {}
         self._books.counts["sessions"] += 1
 
@@ -141,6 +155,7 @@ class Journal:
         if new.expires_ms != invariants.deadline_ms(old.created_ms, new.lab.duration):
             raise BrokenError(2, f"{book.user}'s updated session has the wrong deadline")
         _apply(book, request, new)
+        book.named_ms = self._books.elapsed_ms()
         book.owed.update(dict.fromkeys(invariants.vms_of(new.lab)))
         self._books.counts["updates"] += 1
 

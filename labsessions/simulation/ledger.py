@@ -1,6 +1,7 @@
 """What clients and the backend see, watched from outside: each answer must be true, each call allowed."""
 
 from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Refusal, Reply, Show, Update
+from labsessions.core.model import Session
 from labsessions.simulation import invariants
 from labsessions.simulation.books import Book, Books, ClientMessage, Outcome, Request
 from labsessions.simulation.trace import BrokenError
@@ -34,6 +35,8 @@ class Ledger:
                 true = session in seen
             case ((Create() | Update()), Current(session)):
                 true = session == request.applied
+                if book.session is not None and book.session.generation == session.generation:
+                    book.named_ms = ACKNOWLEDGED_MS
             case Delete(), Current(session):
                 end = self._books.ends.get(session.generation)
                 true = end is not None and end.reason == "deleted" and not end.claimed and session in book.states
@@ -74,6 +77,9 @@ class Ledger:
         self._attempts[key] = None
         self._books.counts["attempts"] += 1
         book = self._books.of(clean.user_id)
+        debt = _debt(book, clean)
+        if debt is not None and debt.in_flight and set(clean.vms) != set(debt.pending):
+            raise BrokenError(3, f"the attempt for {clean.user_id} asks for {clean.vms}, owed are {debt.pending}")
         session = book.session
         if session is None or session.generation != clean.generation or session.cleanup is None:
             return
@@ -91,6 +97,7 @@ class Ledger:
     def vm_confirmed(self, clean: Clean, vm: str) -> None:
         """The backend has said that a VM is gone, and was heard."""
         book = self._books.of(clean.user_id)
+        self._books.heard.setdefault(clean.generation, {})[vm] = None
         if book.session is not None and book.session.generation == clean.generation:
             book.confirmed[vm] = None
 
@@ -100,15 +107,25 @@ class Ledger:
         self._books.outcomes[ended.generation, ended.attempt] = outcome
 
     def _may_call(self, clean: Clean) -> None:
+        book, over_ms = self._books.of(clean.user_id), self._books.settled.get(clean.generation)
+        debt = _debt(book, clean)
+        if debt is not None or over_ms is not None:
+            elapsed_ms = self._books.elapsed_ms()
+            invariants.may_call_for_debt(clean=clean, debt=debt, book=book, over_ms=over_ms or 0, elapsed_ms=elapsed_ms)
+            return
         end = self._books.ends.get(clean.generation)
         invariants.may_call(
             user=clean.user_id,
             generation=clean.generation,
             attempt=clean.attempt,
-            current=self._books.of(clean.user_id).session,
+            current=book.session,
             ended_ms=None if end is None else end.elapsed_ms,
             elapsed_ms=self._books.elapsed_ms(),
         )
+
+
+def _debt(book: Book, clean: Clean) -> Session | None:
+    return next((debt for debt in book.debts if debt.generation == clean.generation), None)
 
 
 def _settle(book: Book, request: Request) -> None:

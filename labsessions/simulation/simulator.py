@@ -30,6 +30,8 @@ LONGEST_DEFERRAL_MS: Final = 300_000
 LAGGING_MS: Final = 10 * LONGEST_LAG_SECONDS * 1000
 # The services, the master, its ids of other sessions, and the workers.
 MOST_CALLS: Final = 6
+# How many times as much may be in front where obligations are served beside the sessions.
+OBLIGATIONS: Final = 4
 NEVER_COMMITS: Final = 10**9
 
 
@@ -127,8 +129,10 @@ class _Simulation:
         # All users may be in front. Each frees its slot after `slow_after_seconds` at the latest, if there is a place
         # beside the slots, else when its attempt is over.
         users = len(self.schedule.users)
+        if policy.owed_after_ms is not None or any(book.debts for book in books.users.values()):
+            users *= OBLIGATIONS
         rounds = math.ceil(users / limits.slots) + 1
-        roomy = limits.slow_slots >= users
+        roomy = limits.slow_slots >= len(self.schedule.users)
         held_ms = limits.slow_after_seconds * 1000 if roomy else policy.attempt_limit_ms + GRACE_SECONDS * 1000
         paced_ms = 0.0 if not limits.rate_per_second else (users + 2) / limits.rate_per_second * 1000
         books.first_wait_ms = rounds * held_ms + paced_ms + LAGGING_MS
@@ -176,16 +180,18 @@ class _Simulation:
         while self.disk.armed:
             first = min(self.disk.armed.values(), key=lambda alarm: (alarm.due_ms, alarm.actor_id))
             book = self.books.of(first.actor_id.name)
-            generation = "" if book.session is None else book.session.generation
+            part = invariants.first_due(book.session, book.debts)
+            generation = "" if part is None else part.generation
             bound_ms = max(0, first.due_ms - process.clock.now_ms()) + self._queue_ms(settings)
             await self._let_pass(process, bound_ms)
-            invariants.gone(book.user, book.session, generation, bound_ms)
+            invariants.gone(book.user, book.session, generation, bound_ms, book.debts)
         await process.stop(0)
         self._check(process)
 
     def _queue_ms(self, settings: Settings) -> int:
         """How long it may take, without faults, until it is everybody's turn: one by one, after an outage."""
-        limits, users = settings.limits, len(self.schedule.users)
+        limits = settings.limits
+        users = len(self.schedule.users) + sum(len(book.debts) for book in self.books.users.values())
         calls_ms = (
             users
             * (MOST_CALLS * HEALTHY_SECONDS * 1000 + LAGGING_MS)

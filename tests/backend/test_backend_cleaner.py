@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from labsessions import log_lines
@@ -57,6 +58,13 @@ async def test_only_the_vms_of_the_effect_are_asked_for(mock: MockBackend, clean
     """A later attempt asks for what is left, and still removes the services of the master."""
     assert await cleaner.clean(clean("vm-3")) == AttemptEnded("gen-1", 1, ("vm-3",), None, backend_up=True)
     assert calls(mock) == [("expose", "vm-1", None), ("delete", "vm-3", "ann")]
+
+
+async def test_services_that_belong_to_a_newer_session_are_left_alone(mock: MockBackend, cleaner: Cleaner) -> None:
+    """Step 1 is left out where the effect says so, and nothing else changes."""
+    effect = structs.replace(clean("vm-2", "vm-3"), services=False)
+    assert await cleaner.clean(effect) == AttemptEnded("gen-1", 1, ("vm-2", "vm-3"), None)
+    assert calls(mock) == [("delete", "vm-2", "ann"), ("delete", "vm-3", "ann")]
 
 
 async def test_log_lines_of_a_good_attempt(cleaner: Cleaner) -> None:

@@ -1,12 +1,14 @@
 """How a state is stored: it comes back as it was, older files open, and damage is told, not guessed at."""
 
 import pytest
-from builders import User, worker_nodes
+from builders import NOW, POLICY, User, worker_nodes
 from hypothesis import given
+from msgspec import structs
 from strategies import seeded, states
 
 from labsessions.core.codec import UnreadableStateError, decode, encode
 from labsessions.core.machine import wake_at
+from labsessions.core.messages import Delete
 from labsessions.core.model import Cleanup, Lab, Session, State
 from labsessions.core.projection import row
 
@@ -108,10 +110,10 @@ def test_a_state_comes_back_as_it_was(state: State) -> None:
 @seeded
 @given(states)
 def test_nothing_left_is_nothing_stored(state: State) -> None:
-    """State, wake-up and row are there together or not at all."""
-    nothing = state.session is None
+    """State and wake-up are there together or not at all; a row belongs to a session."""
+    nothing = state.session is None and not state.owed
     assert (encode(state) is None) is nothing
-    assert (row(state) is None) is nothing
+    assert (row(state) is None) is (state.session is None)
     assert (wake_at(state) is None) is nothing
 
 
@@ -191,3 +193,20 @@ def test_what_is_no_document_is_unreadable(stored: bytes) -> None:
     """Whatever else may be found in the cell."""
     with pytest.raises(UnreadableStateError, match="the stored state cannot be read: "):
         decode(stored)
+
+
+def test_a_file_from_before_obligations_opens() -> None:
+    """Members added with a default need no new version: a cell of release 0.1.0 owes nothing."""
+    for stored in (V1_STUCK, V1_ACTIVE):
+        state = decode(stored)
+        assert state.owed == ()
+        assert state.session is not None
+        assert state.session.deleted_ms is None
+
+
+def test_obligations_are_stored_without_a_session() -> None:
+    """What is owed after the session is gone comes back as it was."""
+    user = User(structs.replace(POLICY, owed_after_ms=1)).create()
+    user.say(Delete(), NOW)
+    assert user.state.session is None
+    assert decode(encode(user.state)) == user.state

@@ -3,6 +3,7 @@
 The model knows what the contract promises – who owes what, since when, until when – and not how it is decided.
 """
 
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from builders import GENERATION, HOUR, MASTER, NOW, POLICY, User, lab, worker_nodes
@@ -26,23 +27,44 @@ from labsessions.core.messages import (
     Ended,
     Event,
     Message,
+    Owed,
     Refusal,
+    Settled,
     Show,
     Stuck,
+    TakenOver,
     Update,
     Updated,
     Wake,
 )
-from labsessions.core.model import LabChanges, State
+from labsessions.core.model import LabChanges
 from labsessions.core.projection import public, row
 
 SPREAD = structs.replace(POLICY, spread=0.1)
 WORKERS = ("w1", "w2", "w3")
 
 minutes = st.sampled_from([0.05, 1, 1e-05, 5, 90.5])
+masters = st.sampled_from([MASTER, MASTER, "m2"])
 workers = st.lists(st.sampled_from([*WORKERS, MASTER]), max_size=3)
-confirmations = st.lists(st.sampled_from([MASTER, *WORKERS, "stranger"]), max_size=5).map(tuple)
+confirmations = st.lists(st.sampled_from([MASTER, "m2", *WORKERS, "stranger"]), max_size=5).map(tuple)
 reasons = st.sampled_from([None, "503", "timed out"])
+
+
+GRACE = 7_000
+
+
+@dataclass(eq=False)
+class Part:
+    """The books on a session or an obligation: who is owed, what was confirmed, when it may be tried."""
+
+    generation: str
+    master: str
+    owed: set[str]
+    not_before_ms: int
+    confirmed: set[str] = field(default_factory=set)
+    attempts: int = 0
+    outcome_known: bool = True
+    stuck: int = 0
 
 
 class OneUser(RuleBasedStateMachine):
@@ -55,53 +77,60 @@ class OneUser(RuleBasedStateMachine):
         self.generations = 0
         self.cleans: list[Clean] = []
         self.ended: set[str] = set()
-        # The books on the session that there is, if there is one.
+        self.running: str | None = None
+        """The generation whose attempt the engine runs now."""
+        # The books on the session that there is, if there is one, and on the obligations, the oldest first.
         self.created_ms = 0
         self.minutes: float = 0
-        self.owed: set[str] = set()
-        self.confirmed: set[str] = set()
-        self.attempts = 0
-        self.not_before_ms = 0  # the next attempt may not start earlier
-        self.outcome_known = True
-        self.stuck = 0
+        self.part: Part | None = None
+        self.debts: list[Part] = []
 
     # --- what may happen ----------------------------------------------------------------------------------
 
-    @rule(duration=minutes, ids=workers)
-    def create(self, duration: float, ids: list[str]) -> None:
-        """A POST; the ids are the same each time, the generation never is."""
+    @rule(duration=minutes, ids=workers, master=masters)
+    def create(self, duration: float, ids: list[str], master: str) -> None:
+        """A POST; the ids are often the same, the generation never is."""
         generation = f"{GENERATION[:-8]}{self.generations:08x}"
-        existed = self.user.state.session is not None
-        reply = self.say(Create(generation, lab(duration=duration, worker_nodes=worker_nodes(*ids))))
-        if existed:
-            assert reply is Refusal.EXISTS
-            return
-        self.generations += 1
-        self.created_ms, self.minutes = self.now_ms, duration
-        self.owed, self.confirmed = {MASTER, *ids}, set()
-        self.attempts, self.stuck, self.outcome_known = 0, 0, True
-        self.not_before_ms = self.deadline_ms
+        existed = self.part is not None
+        if not existed:
+            self.generations += 1
+            self.created_ms, self.minutes = self.now_ms, duration
+            self.part = Part(generation, master, {master, *ids}, self.deadline_ms)
+            self.take_over({master, *ids})
+        new = lab(duration=duration, lab_request_id=master, worker_nodes=worker_nodes(*ids))
+        reply = self.say(Create(generation, new))
+        assert (reply is Refusal.EXISTS) is existed
 
     @rule(duration=st.just(UNSET) | minutes, ids=st.just(UNSET) | workers)
     def update(self, duration: float | UnsetType, ids: list[str] | UnsetType) -> None:
         """A PUT of a duration, of workers, of both, or of something else."""
         nodes = UNSET if ids is UNSET else worker_nodes(*ids)
-        reply = self.say(Update(LabChanges(duration=duration, worker_nodes=nodes, terminal_url="t")))
-        if self.attempts or not self.alive:
-            assert reply is (Refusal.BEING_CLEANED if self.alive else Refusal.NOT_FOUND)
+        message = Update(LabChanges(duration=duration, worker_nodes=nodes, terminal_url="t"))
+        if self.part is None or self.part.attempts:
+            assert self.say(message) is (Refusal.BEING_CLEANED if self.part else Refusal.NOT_FOUND)
             return
         if duration is not UNSET:
             self.minutes = duration
         if ids is not UNSET:
-            self.owed |= set(ids)
-        self.not_before_ms = self.deadline_ms
+            self.part.owed |= set(ids)
+            self.take_over(set(ids))
+        self.part.not_before_ms = self.deadline_ms
+        self.say(message)
 
     @rule()
     def delete(self) -> None:
-        """A DELETE ends whatever there is."""
+        """A DELETE ends whatever there is; what becomes of the VMs is what the operator has chosen."""
+        part, self.part = self.part, None
+        if part is not None and self.user.policy.owed_after_ms is not None:
+            part.outcome_known, part.not_before_ms = True, self.now_ms + GRACE
+            self.debts.append(part)
         reply = self.say(Delete())
-        assert (reply is Refusal.NOT_FOUND) is not isinstance(reply, Current)
-        assert not self.alive
+        assert (reply is Refusal.NOT_FOUND) is (part is None)
+
+    @rule(owed_after_ms=st.sampled_from([None, GRACE, GRACE]))
+    def change_the_setting(self, owed_after_ms: int | None) -> None:
+        """Another release or another setting; what was decided before stands."""
+        self.user.policy = structs.replace(SPREAD, owed_after_ms=owed_after_ms)
 
     @rule()
     def show(self) -> None:
@@ -114,12 +143,12 @@ class OneUser(RuleBasedStateMachine):
 
     @rule()
     def wake(self) -> None:
-        """A wake-up starts exactly one attempt if it is due, and nothing if it isn't."""
-        attempts, due = len(self.cleans), self.alive and self.now_ms >= self.not_before_ms
+        """A wake-up starts exactly one attempt if any may start and is due, and nothing else."""
+        attempts, due = len(self.cleans), [part for part in self.may_start() if self.now_ms >= part.not_before_ms]
         self.say(Wake())
-        assert len(self.cleans) == attempts + due
+        assert len(self.cleans) == attempts + bool(due)
 
-    @precondition(lambda self: self.alive)
+    @precondition(lambda self: self.part or self.debts)
     @rule(offset_ms=st.sampled_from([-1, 0, 0, 0, 1, HOUR]))
     def wake_around_the_instant(self, offset_ms: int) -> None:
         """The clock reaches the instant that was asked for, or just about; then the wake-up comes, twice."""
@@ -157,33 +186,67 @@ class OneUser(RuleBasedStateMachine):
     def restart(self) -> None:
         """The service is killed: what is stored is all that is left."""
         self.user.state = decode(encode(self.user.state))
+        self.running = None
 
     # --- the books ----------------------------------------------------------------------------------------
 
     def end_attempt(self, ended: AttemptEnded) -> None:
         """Tell an outcome; note what of it must count."""
-        before, own = self.user.state, self.alive and ended.generation == self.user.session.generation
-        awaited = own and ended.attempt == self.attempts and not self.outcome_known
-        if own and self.attempts:
-            self.confirmed |= set(ended.confirmed) & self.owed
-        over = own and self.confirmed == self.owed
-        if awaited and not over:
-            self.outcome_known = True
-            self.not_before_ms = self.now_ms + SPREAD.retry_after_ms(ended.generation)
+        before = self.user.state
+        part = next((part for part in self.parts if part.generation == ended.generation), None)
+        if part is None:
+            self.say(ended)
+            assert self.user.state is before
+            return
+        awaited = ended.attempt == part.attempts and not part.outcome_known
+        if awaited and self.running == part.generation:
+            self.running = None
+        if part.attempts or part in self.debts:
+            part.confirmed |= set(ended.confirmed) & part.owed
+        if part.confirmed == part.owed:
+            self.forget(part)
+        elif awaited:
+            part.outcome_known = True
+            part.not_before_ms = self.now_ms + SPREAD.retry_after_ms(ended.generation)
         self.say(ended)
 
-        assert self.alive is (before.session is not None and not over)
-        if not own:
-            assert self.user.state is before
+    def take_over(self, named: set[str]) -> None:
+        """The session names VMs: no obligation has them any more."""
+        for part in list(self.debts):
+            if part.owed & named:
+                part.owed -= named
+                part.confirmed -= named
+                if not part.outcome_known:
+                    part.outcome_known, part.not_before_ms = True, self.now_ms
+                if part.owed == part.confirmed:
+                    self.debts.remove(part)
+
+    def forget(self, part: Part) -> None:
+        """It is over."""
+        if part is self.part:
+            self.part = None
+        else:
+            self.debts.remove(part)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The session, if there is one, and the obligations."""
+        return [*([self.part] if self.part else []), *self.debts]
+
+    def may_start(self) -> list[Part]:
+        """What may be tried once it is due: the session at any time, an obligation if no other attempt is open."""
+        first = [self.part] if self.part else []
+        open_ones = [part for part in self.parts if not part.outcome_known]
+        return first + [part for part in self.debts if open_ones in ([], [part])]
 
     def say(self, message: Message) -> object:
         """Say it, and hold what follows from it against the books."""
         before = self.user.state
         decision = self.user.say(message, self.now_ms)
-        for effect in decision.effects:
-            self.check_effect(before, effect)
         for event in decision.events:
             self.check_event(event)
+        for effect in decision.effects:
+            self.check_effect(effect)
 
         after = decision.state
         assert (after is before) is (after == before)
@@ -192,25 +255,31 @@ class OneUser(RuleBasedStateMachine):
             isinstance(event, Ended) for event in decision.events
         )
         if before.session and after.session and before.session.generation == after.session.generation:
-            assert after.session.version == before.session.version + (after is not before)
+            assert after.session.version == before.session.version + (after.session != before.session)
         return decision.reply
 
-    def check_effect(self, before: State, effect: Clean | Abandon) -> None:
-        """Nothing early, nothing twice, nothing that isn't owed."""
-        assert before.session is not None
-        assert effect.generation == before.session.generation
-        assert effect.generation not in self.ended
+    def check_effect(self, effect: Clean | Abandon) -> None:
+        """Nothing early, nothing twice, nothing that isn't owed, and never somebody else's attempt abandoned."""
         if isinstance(effect, Abandon):
-            assert before.session.cleanup is not None
+            assert self.running in (None, effect.generation)
+            self.running = None
             return
-        assert self.now_ms >= self.not_before_ms
-        assert self.now_ms >= self.deadline_ms or self.attempts, "a first attempt before the deadline"
-        assert effect.attempt == self.attempts + 1
-        assert set(effect.vms) == self.owed - self.confirmed
+        assert self.running in (None, effect.generation), "two attempts at once"
+        (part,) = [part for part in self.may_start() if part.generation == effect.generation]
+        assert self.now_ms >= part.not_before_ms
+        if part is not self.part and self.part is not None:
+            assert self.now_ms < self.part.not_before_ms, "the session goes first"
+        assert effect.attempt == part.attempts + 1
+        assert set(effect.vms) == part.owed - part.confirmed
         assert len(set(effect.vms)) == len(effect.vms) > 0
-        self.attempts, self.outcome_known = effect.attempt, False
-        self.not_before_ms = self.now_ms + SPREAD.backstop_ms
+        assert effect.services is (part.master in part.owed)
+        for other in self.debts:
+            if other is not part and not other.outcome_known:
+                other.outcome_known, other.not_before_ms = True, self.now_ms
+        part.attempts, part.outcome_known = effect.attempt, False
+        part.not_before_ms = self.now_ms + SPREAD.backstop_ms
         self.cleans.append(effect)
+        self.running = effect.generation
 
     def check_event(self, event: Event) -> None:
         """Facts fit the books; nothing is ever said of a session after its end."""
@@ -218,22 +287,25 @@ class OneUser(RuleBasedStateMachine):
         assert generation not in self.ended
         match event:
             case Ended(session, reason, at_ms):
-                self.ended.add(generation)
                 assert at_ms == self.now_ms
                 assert (reason == "expired") is (session.pending == ())
+                if reason == "expired":
+                    self.ended.add(generation)
+            case Settled(session, at_ms):
+                assert (at_ms, session.pending) == (self.now_ms, ())
+                self.ended.add(generation)
             case Stuck(session):
-                self.stuck += 1
+                (part,) = [part for part in self.parts if part.generation == generation]
+                part.stuck += 1
                 assert session.cleanup is not None
                 assert session.cleanup.attempts == SPREAD.stuck_after
-            case AttemptStarted(session) | AttemptFailed(session):
+            case AttemptStarted(session) | AttemptFailed(session) | Owed(session):
                 assert session.cleanup is not None
+            case TakenOver(session, vms):
+                assert vms
+                assert not set(vms) & set(session.vms)
             case Created(session) | Updated(session):
                 assert session.cleanup is None
-
-    @property
-    def alive(self) -> bool:
-        """Whether there is a session."""
-        return self.user.state.session is not None
 
     @property
     def deadline_ms(self) -> int:
@@ -244,35 +316,48 @@ class OneUser(RuleBasedStateMachine):
 
     @invariant()
     def stored_woken_and_shown_together(self) -> None:
-        """Session, wake-up, row and stored bytes are there together or not at all."""
+        """Wake-up and stored bytes are there together or not at all, row and session likewise."""
         state = self.user.state
-        assert {wake_at(state) is None, encode(state) is None, row(state) is None} == {not self.alive}
+        assert {wake_at(state) is None, encode(state) is None} == {not self.parts}
+        assert (row(state) is None) is (self.part is None)
         assert decode(encode(state)) == state
 
     @invariant()
-    def the_session_fits_the_books(self) -> None:
-        """Deadline, VMs, confirmations, attempts and the next instant are what the contract says."""
-        if not self.alive:
-            return
-        session = self.user.session
-        assert session.generation not in self.ended
-        assert session.expires_ms == self.deadline_ms
-        assert session.vms[0] == MASTER
-        assert set(session.vms) == self.owed
-        assert set(session.pending) == self.owed - self.confirmed
-        assert self.user.due_ms == self.not_before_ms
-        assert is_retry(self.user.state) is (self.attempts > 0)
-        assert (session.cleanup is None) is (self.attempts == 0)
-        if session.cleanup is not None:
-            assert session.cleanup.attempts == self.attempts
-            assert session.cleanup.in_flight is not self.outcome_known
-            assert session.pending, "nothing is owed, but the session is still there"
+    def the_state_fits_the_books(self) -> None:
+        """VMs, confirmations, attempts and the next instant of each part are what the contract says."""
+        state = self.user.state
+        stored = [*([state.session] if state.session else []), *state.owed]
+        assert [session.generation for session in stored] == [part.generation for part in self.parts]
+        for session, part in zip(stored, self.parts, strict=True):
+            assert session.generation not in self.ended
+            assert set(session.vms) == part.owed
+            assert set(session.pending) == part.owed - part.confirmed
+            assert session.due_ms == part.not_before_ms
+            assert session.in_flight is not part.outcome_known
+            assert part.stuck == (session.status == "stuck"), "said once, exactly where the label is"
+            assert (session.cleanup is None) is (part.attempts == 0 and part is self.part)
+            assert (session.deleted_ms is None) is (part is self.part)
+            if session.cleanup is not None:
+                assert session.cleanup.attempts == part.attempts
+                assert session.pending, "nothing is owed, but the part is still there"
+        if state.session is not None and self.part is not None:
+            assert state.session.expires_ms == self.deadline_ms
+            assert state.session.vms[0] == self.part.master
 
     @invariant()
-    def stuck_is_said_once(self) -> None:
-        """The label is there exactly if it was said, and it was said at most once."""
-        if self.alive:
-            assert self.stuck == (self.user.session.status == "stuck")
+    def the_wake_up_is_that_of_the_first_due(self) -> None:
+        """In the lane of retries only if it is one, and no first attempt of the session could wait there."""
+        due = sorted(self.may_start(), key=lambda part: part.not_before_ms)
+        assert wake_at(self.user.state) == (due[0].not_before_ms if due else None)
+        active = self.part is not None and not self.part.attempts
+        assert is_retry(self.user.state) is (bool(due) and not active and due[0].attempts > 0)
+
+    @invariant()
+    def no_vm_belongs_to_two(self) -> None:
+        """What the session names is no obligation's, and no VM is owed twice; one attempt at most is open."""
+        vms = [vm for part in self.parts for vm in part.owed]
+        assert len(vms) == len(set(vms))
+        assert sum(not part.outcome_known for part in self.parts) <= 1
 
     @invariant()
     def all_views_agree(self) -> None:
@@ -282,8 +367,9 @@ class OneUser(RuleBasedStateMachine):
             return
         body = public(self.user.session, self.now_ms)
         assert shown["status"] == body["status"] == self.user.session.status
-        assert (shown["status"] == "active") is (self.attempts == 0)
-        assert shown["attempts"] == body.get("attempts", 0) == self.attempts
+        assert self.part is not None
+        assert (shown["status"] == "active") is (self.part.attempts == 0)
+        assert shown["attempts"] == body.get("attempts", 0) == self.part.attempts
         assert shown["next_attempt_at"] == body.get("next_attempt_at")
         assert shown["expires_at"] == body["expires_at"]
         assert body["remaining_seconds"] == max(0, self.deadline_ms - self.now_ms) / 1000

@@ -11,9 +11,10 @@ import typer
 from docs_pages import HTTP_FILE, PAGES, README, ROOT, blocks, text
 
 from labsessions.cli import app
+from labsessions.engines.tables import STEPS
 
 QUERY = re.compile(r'sqlite3 (?:-box )?data/labsessions\.db "([^"]+)"')
-SCHEMAS = (ROOT / "actors" / "schema.sql", ROOT / "labsessions" / "engines" / "schema.sql")
+SCHEMAS = (ROOT / "actors" / "schema.sql", *(ROOT / "labsessions" / "engines" / step for step in STEPS))
 
 per_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -3,11 +3,14 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
-from builders import HOUR, NOW, User
+from builders import HOUR, NOW, OTHER_GENERATION, POLICY, User, lab, worker_nodes
 from data_files import data_with, sql
+from msgspec import structs
 
+from labsessions.core.messages import Create, Delete
 from labsessions.core.projection import ROW_COLUMNS, iso
 from labsessions.doctor.census import EXAMPLES, Census, take_census
 from labsessions.doctor.database import open_for_reading
@@ -46,6 +49,43 @@ def test_sessions_in_every_state_agree(tmp_path: Path) -> None:
     taken = census(database)
     assert (taken.sessions, taken.disagreements, taken.undeliverable) == (4, 0, 0)
     assert [finding.level for finding in taken.findings()] == ["ok"]
+
+
+def owing(user_id: str) -> User:
+    """A session with a worker, deleted by hand a minute ago; both VMs are owed."""
+    user = User(structs.replace(POLICY, owed_after_ms=60_000))
+    user.create(str(uuid5(NAMESPACE_OID, user_id)), user_id=user_id, worker_nodes=worker_nodes("w"))
+    user.say(Delete(), NOW)
+    return user
+
+
+def test_obligations_agree_and_are_counted(tmp_path: Path) -> None:
+    """Waiting for the end of the grace period, in flight, and beside a newer session, which they don't count as."""
+    beside = owing("beside")
+    beside.say(Create(OTHER_GENERATION, lab(user_id="beside")), NOW)
+    database = data_with(tmp_path, [owing("waiting"), owing("in flight").expire(), beside])
+    taken = census(database)
+    assert (taken.sessions, taken.owed, taken.disagreements) == (1, 5, 0)
+    (finding,) = taken.findings()
+    assert finding.found.endswith("1 sessions, 5 VMs of deleted ones owed")
+
+
+def test_owed_vms_that_differ_from_the_state_are_named(tmp_path: Path) -> None:
+    """A row too few, one that is wrong, and one that nobody owes."""
+    database = data_with(tmp_path, [owing("alice")])
+    sql(database, "UPDATE owed_vms SET attempts = 97 WHERE lab_request_id = 'vm-master'")
+    sql(database, "UPDATE owed_vms SET lab_request_id = 'x' WHERE lab_request_id = 'w'")
+    assert sorted(told(database)) == [
+        "alice: owed_vms shows x, and the state doesn't owe it",
+        "alice: vm-master in owed_vms differs from the state in attempts",
+        "alice: w is owed and has no row in owed_vms",
+    ]
+
+
+def test_a_file_of_an_older_release_owes_nothing(database: Path) -> None:
+    """Before its upgrade it has no table `owed_vms`, which is no disagreement."""
+    sql(database, "DROP TABLE owed_vms")
+    assert (census(database).sessions, told(database)) == (1, [])
 
 
 def test_no_session_is_agreement_too(tmp_path: Path) -> None:

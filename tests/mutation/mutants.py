@@ -9,6 +9,7 @@ from typing import Final
 SIMULATOR: Final = "simulator"
 
 MACHINE: Final = "labsessions/core/machine.py"
+PARTS: Final = "labsessions/core/parts.py"
 MODEL: Final = "labsessions/core/model.py"
 POLICY: Final = "labsessions/core/policy.py"
 ENGINE: Final = "labsessions/engines/embedded.py"
@@ -41,14 +42,14 @@ MUTANTS: Final = (
     Mutant(
         "fire 1 ms early",
         MACHINE,
-        "due_ms is None or now_ms < due_ms:",
-        "due_ms is None or now_ms < due_ms - 1:",
+        "if part.due_ms <= now_ms]",
+        "if part.due_ms - 1 <= now_ms]",
     ),
     Mutant(
         "ignore the generation",
         MACHINE,
-        " or session.generation != ended.generation:",
-        ":",
+        "if part.generation == ended.generation), None)",
+        "), None)",
     ),
     Mutant(
         "forget a worker VM",
@@ -77,14 +78,14 @@ MUTANTS: Final = (
     Mutant(
         "delete without Abandon",
         MACHINE,
-        "effects = () if session.cleanup is None else (Abandon(session.generation),)",
+        "effects = () if session.cleanup is None else abandon(state, session)",
         "effects = ()",
     ),
     Mutant(
         "take the policy from the settings instead of the state",
         MACHINE,
-        "    before = session.cleanup\n",
-        "    before = session.cleanup\n"
+        "    before = part.cleanup\n",
+        "    before = part.cleanup\n"
         "    if before is not None and now_ms < before.started_ms + before.attempts * policy.backstop_ms:\n"
         "        return _unchanged(state)\n",
     ),
@@ -97,7 +98,7 @@ MUTANTS: Final = (
     Mutant(
         "end the session with one VM confirmed",
         MACHINE,
-        "if confirmed == session.vms:",
+        "if confirmed == part.vms:",
         "if confirmed:",
     ),
     Mutant(
@@ -147,6 +148,63 @@ MUTANTS: Final = (
         MODEL,
         "to_integral_value(ROUND_CEILING)",
         "to_integral_value('ROUND_FLOOR')",
+    ),
+    # --- obligations ------------------------------------------------------------------------------------------
+    Mutant(
+        "forget the VMs of a session that was deleted by hand",
+        MACHINE,
+        "State(owed=(*state.owed, part))",
+        "State(owed=state.owed)",
+    ),
+    Mutant(
+        "end the grace period a millisecond early",
+        MACHINE,
+        "retry_ms = now_ms + policy.owed_after_ms",
+        "retry_ms = now_ms + policy.owed_after_ms - 1",
+    ),
+    Mutant(
+        "leave a VM that the new session names to the obligation",
+        PARTS,
+        "vms=tuple(vm for vm in part.vms if vm not in named))",
+        "vms=part.vms)",
+    ),
+    Mutant(
+        "let an obligation's attempt go on after its VM was taken over",
+        PARTS,
+        "        effects += [Abandon(part.generation)] if part.in_flight else []\n",
+        "",
+    ),
+    Mutant(
+        "remove the services of a master that was taken over",
+        MACHINE,
+        "services=part.lab.lab_request_id in part.vms,",
+        "services=True,",
+    ),
+    Mutant(
+        "abandon the attempt of another part",
+        PARTS,
+        "return () if others else (Abandon(part.generation),)",
+        "return (Abandon(part.generation),)",
+        "tests/engines/test_engine_obligations.py",
+    ),
+    Mutant(
+        "let an obligation go before the session",
+        MACHINE,
+        "part = due[0] if due[0] is state.session else min(due, key=lambda part: part.due_ms)",
+        "part = due[-1]",
+        "tests/core/test_obligations.py",
+    ),
+    Mutant(
+        "count the attempts of an obligation from the beginning",
+        MACHINE,
+        "structs.replace(session.cleanup, in_flight=False, retry_ms=retry_ms)",
+        "structs.replace(session.cleanup, attempts=0, in_flight=False, retry_ms=retry_ms)",
+    ),
+    Mutant(
+        "leave the row of a VM that is owed no more",
+        TABLES,
+        "    rows += [Remove(OWED, key) for key in gone if key not in owing]\n",
+        "",
     ),
     # --- the engine -------------------------------------------------------------------------------------------
     Mutant(

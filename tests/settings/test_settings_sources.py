@@ -127,3 +127,10 @@ def test_policy() -> None:
     expected = Policy(retry_interval_ms=2500, attempt_limit_ms=1250, spread=0.05, stuck_after=7)
     assert Settings(cleanup=cleanup).policy() == expected
     assert Settings().policy() == Policy()
+
+
+def test_a_manual_delete_is_left_to_the_front_end_unless_chosen() -> None:
+    """The grace period counts only with "ensure", whatever its case; zero is a value."""
+    assert Cleanup(manual_delete_grace_seconds=5).owed_after_ms is None
+    assert Settings(cleanup=Cleanup(manual_delete="ensure")).policy().owed_after_ms == 60_000
+    assert Cleanup(manual_delete="ENSURE", manual_delete_grace_seconds=0).owed_after_ms == 0  # type: ignore[arg-type]

@@ -3,16 +3,17 @@
 from typing import Any
 
 import pytest
-from builders import GENERATION, NOW, OTHER_GENERATION, active, waiting, worker_nodes
+from builders import GENERATION, NOW, OTHER_GENERATION, POLICY, User, active, in_flight, waiting, worker_nodes
 from msgspec import structs
 
 from actors.ids import ActorId
 from actors.storage import DueAlarm, Lane
 from labsessions.core.machine import wake_at
-from labsessions.core.model import duration_ms
+from labsessions.core.messages import Clean, Delete
+from labsessions.core.model import Session, duration_ms
 from labsessions.core.projection import row
 from labsessions.simulation import invariants
-from labsessions.simulation.books import End
+from labsessions.simulation.books import Book, End
 from labsessions.simulation.trace import BrokenError
 
 A, B = ActorId("n", "a"), ActorId("n", "b")
@@ -87,6 +88,69 @@ def test_calls_that_must_not_start() -> None:
         call(current=None, ended_ms=6)
     with breaks(4):
         call(current=structs.replace(cleaning, generation=OTHER_GENERATION), ended_ms=7)
+
+
+def owing(**members: Any) -> tuple[Session, Clean]:
+    """An obligation of the master and a worker, `members` of its cleanup changed."""
+    user = User(structs.replace(POLICY, owed_after_ms=1000)).create(worker_nodes=worker_nodes("w"))
+    user.say(Delete(), NOW)
+    user.expire()
+    (debt,) = user.state.owed
+    assert debt.cleanup is not None
+    return structs.replace(debt, cleanup=structs.replace(debt.cleanup, **members)), user.newest_clean
+
+
+def test_calls_for_an_obligation_that_must_not_start() -> None:
+    """Invariants 4 and 5: after its end, before its attempt is stored or after it, on a VM of the newer session."""
+    debt, clean = owing()
+
+    def call(**facts: Any) -> None:
+        own: dict[str, Any] = {"clean": clean, "debt": debt, "book": Book("u"), "over_ms": 0, "elapsed_ms": 7}
+        invariants.may_call_for_debt(**{**own, **facts})
+
+    call()
+    call(debt=None, over_ms=7)  # the instant in which it ends
+    with breaks(4):
+        call(debt=None, over_ms=6)
+    with breaks(5):
+        call(clean=structs.replace(clean, attempt=2))
+    at_rest, _ = owing(in_flight=False)
+    call(debt=at_rest, book=Book("u", stored_ms=7))
+    with breaks(4):
+        call(debt=at_rest, book=Book("u", stored_ms=6))
+    named = active().session
+    call(book=Book("u", states=[named], named_ms=7))
+    with breaks(4):
+        call(book=Book("u", states=[named], named_ms=6))
+    workers_only = structs.replace(clean, vms=("w",), services=False)
+    call(clean=workers_only, book=Book("u", states=[named], named_ms=6))
+    with breaks(4):
+        call(clean=structs.replace(workers_only, services=True), book=Book("u", states=[named], named_ms=6))
+
+
+def test_the_part_that_is_due_first() -> None:
+    """An open attempt lets the session start and no other obligation; of what may start, the earliest is due."""
+    running, _ = owing(retry_ms=NOW + 9)
+    at_rest, _ = owing(in_flight=False, retry_ms=NOW)
+    session = active().session
+    assert invariants.first_due(None, ()) is None
+    assert invariants.first_due(session, (at_rest,)) is at_rest
+    assert invariants.first_due(session, (at_rest, running)) is running
+    assert invariants.first_due(in_flight().session, (at_rest,)) is not at_rest
+
+
+def test_owed_vms_that_disagree() -> None:
+    """Invariant 6: one too many, one too few."""
+    invariants.owed_vms_agree([("g", "a")], [("g", "a")])
+    for shown in ([], [("g", "a"), ("g", "b")]):
+        with breaks(6):
+            invariants.owed_vms_agree(shown, [("g", "a")])
+
+
+def test_a_wake_up_for_nothing() -> None:
+    """Invariant 6: who has neither session nor obligation has none."""
+    with breaks(6):
+        invariants.alarm_agrees(None, (), DueAlarm(A, NOW, Lane.FIRST, 0))
 
 
 def test_a_first_attempt_that_is_kept_waiting() -> None:
