@@ -63,7 +63,7 @@ async def test_only_the_vms_of_the_effect_are_asked_for(mock: MockBackend, clean
 async def test_services_that_belong_to_a_newer_session_are_left_alone(mock: MockBackend, cleaner: Cleaner) -> None:
     """Step 1 is left out where the effect says so, and nothing else changes."""
     effect = structs.replace(clean("vm-2", "vm-3"), services=False)
-    assert await cleaner.clean(effect) == AttemptEnded("gen-1", 1, ("vm-2", "vm-3"), None)
+    assert await cleaner.clean(effect) == AttemptEnded("gen-1", 1, ("vm-2", "vm-3"), None, backend_up=True)
     assert calls(mock) == [("delete", "vm-2", "ann"), ("delete", "vm-3", "ann")]
 
 
