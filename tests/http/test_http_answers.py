@@ -30,6 +30,7 @@ async def spoken(address: tuple[str, int], *requests: str) -> str:
         writer.write(request.replace("\n", "\r\n").encode())
     answer = await asyncio.wait_for(reader.read(), 10)
     writer.close()
+    await writer.wait_closed()
     return answer.decode()
 
 
