@@ -42,7 +42,7 @@ def judge(mutant: Mutant | None) -> Verdict:
         if mutant is not None and (fault := _mutate(tree, mutant)) is not None:
             return Verdict(noticed=False, how=fault)
         simulated = mutant is None or mutant.seen_by == SIMULATOR
-        command = ["run.py", *SEEDS] if simulated else ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        command = ["run.py", *SEEDS] if simulated else ["-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider"]
         if mutant is not None and not simulated:
             command.extend(mutant.seen_by.split())
         path = os.pathsep.join((scratch, str(tree / "tests")))

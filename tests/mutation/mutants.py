@@ -248,6 +248,7 @@ MUTANTS: Final = (
         ENGINE,
         "asyncio.timeout(effect.limit_ms / 1000 + GRACE_SECONDS)",
         "asyncio.timeout(None)",
+        "tests/engines/test_engine_lifecycle.py",
     ),
     # --- the cleaner ------------------------------------------------------------------------------------------
     Mutant(
@@ -312,6 +313,7 @@ MUTANTS: Final = (
         ALARMS,
         "if self._clock.now_ms() < alarm.due_ms:",
         "if self._clock.now_ms() < alarm.due_ms - 1:",
+        "tests/actors/test_alarms.py",
     ),
     Mutant(
         "sleep through an earlier alarm",

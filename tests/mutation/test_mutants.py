@@ -30,13 +30,13 @@ def test_one_millisecond_is_noticed() -> None:
     assert "invariant 2: " in verdict.how
 
 
-@pytest.mark.slow
+@pytest.mark.mutation
 def test_the_unchanged_copy_is_clean() -> None:
     """Or everything would be noticed."""
     assert judge(None).how == "nothing noticed"
 
 
-@pytest.mark.slow
+@pytest.mark.mutation
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_noticed(mutant: Mutant) -> None:
     """By the simulator within its fixed seeds, or by the part of the suite that it names."""
