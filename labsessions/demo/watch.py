@@ -8,6 +8,9 @@ from labsessions.demo.client import ANSWER_SECONDS
 from labsessions.demo.screen import Screen, now_ms
 from labsessions.mockbackend import Call
 
+# A line of the log is written a turn of the service's loop after what it tells of.
+UNDER_WAY_MS = 100
+
 
 class Watch:
     """Shows what is new in the service's log and the backend's record. Raises ChildError without a record."""
@@ -25,7 +28,7 @@ class Watch:
         looked_ms = now_ms()
         await self._gather()
         self._screen.show(self._complete_ms)
-        self._complete_ms = looked_ms
+        self._complete_ms = looked_ms - UNDER_WAY_MS
 
     async def last_look(self) -> tuple[list[Call], int]:
         """Show all that is left; the backend's record, and when it was asked for."""
