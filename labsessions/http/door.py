@@ -29,7 +29,7 @@ _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
 }
 
-# A request id is this process's own number and a counter: unique, and ten times cheaper than a UUID.
+# A request id is this process's own number and a counter: unique, and cheaper than a UUID.
 _PROCESS: Final = secrets.token_hex(10)
 _count: Final = count(1)
 
