@@ -21,8 +21,10 @@ from actors.storage import Alarm, Deferral, DueAlarm, Lane, Operation, Store
 
 logger = logging.getLogger(__name__)
 
-# Rows read at once: a few times the usual number of slots.
+# Rows read at once while everything in the window is due: a few times the usual number of slots.
 WINDOW = 256
+# Rows read at once otherwise, to learn when the next one is due: most looks find one due row or none.
+GLANCE = 8
 # The safety net under the timers: steps of the wall clock and suspended machines are noticed after this.
 RECHECK_SECONDS = 30.0
 # After a failure of the store itself (full disk, locked file) the next try is made after this.
@@ -107,7 +109,7 @@ class Alarms:
         """Deliver what is due; None: there may be more. Otherwise when the next alarm is due."""
         lane.begin_turn()
         try:
-            window = await self._store.alarms(which, WINDOW + len(lane.delivering))
+            window = await self._store.alarms(which, lane.window + len(lane.delivering))
         finally:
             lane.reading_since = None
         delivered = False
@@ -115,13 +117,15 @@ class Alarms:
             if alarm.actor_id in lane.delivering or alarm.actor_id in lane.handled:
                 continue
             if self._clock.now_ms() < alarm.due_ms:
-                return None if delivered else alarm.due_ms
+                lane.window = GLANCE
+                return alarm.due_ms
             slot = await self._admission.acquire(which)
             if self._guard is not None and not self._guard.is_open():
                 slot.release()
                 return None
             self._deliver_soon(lane, alarm, slot)
             delivered = True
+        lane.window = WINDOW if delivered else GLANCE
         return None if delivered else NEVER_MS
 
     async def _sleep(self, lane: "_Lane", until_ms: int) -> None:
@@ -191,6 +195,7 @@ class _Lane:
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
+        self.window = GLANCE
         self.sleeps_until_ms = NEVER_MS
         self.reading_since: float | None = None
         self.delivering: set[ActorId] = set()

@@ -72,7 +72,7 @@ async def test_a_full_disk_is_survived_without_a_restart(tmp_path: Path, small_d
             accepted.add(f"user-{len(accepted)}")  # the log had room left
         status, body = answer
         assert (status, body["error"]) == (500, "Internal server error")
-        assert "database or disk is full" in service.log()
+        await until(lambda: _said(service, "database or disk is full"), "the line about the failed write")
         status, problems = await readiness(client)
         assert (status, "database or disk is full" in problems) == (503, True)
         await until(lambda: _said(service, "the wake-up of SessionManager/due could not be delivered"), "its wake-up")
