@@ -21,7 +21,10 @@ from processes import Client, Process, until, world
 
 CANNOT_START = 2
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts and locks as Linux has them")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="mounts and locks as Linux has them"),
+]
 
 
 @pytest.fixture
