@@ -50,7 +50,7 @@ class ActorServices(Protocol):
         """Done when durable; CommitError otherwise."""
         ...
 
-    def armed(self, alarm: Alarm) -> None:
+    def armed(self, actor_id: ActorId, alarm: Alarm) -> None:
         """Tell the alarms that one is stored."""
         ...
 
@@ -105,7 +105,7 @@ class DurableActor(MailboxActor):
     def _release(self, outcome: Outcome, context: Context) -> None:
         """Open the gate: what was held back until the commit goes out."""
         if outcome.write is not None and outcome.write.alarm is not None:
-            self._services.armed(outcome.write.alarm)
+            self._services.armed(self.actor_id, outcome.write.alarm)
         if outcome.cancel_effect:
             self._services.effects.cancel(self.actor_id)
         if outcome.committed is not None:

@@ -75,11 +75,13 @@ class Alarms:
         if waiting := [*self._loops, *self._deliveries]:
             await asyncio.wait(waiting)
 
-    def armed(self, alarm: Alarm) -> None:
+    def armed(self, actor_id: ActorId, alarm: Alarm) -> None:
         """An alarm has been stored: wake the loop if it is earlier than what the loop sleeps for."""
         lane = self._lanes[alarm.lane]
-        if alarm.due_ms < lane.sleeps_until_ms:
-            lane.changed.set()
+        if actor_id in lane.delivering:  # the loop passes over it until then
+            lane.delivering[actor_id] = min(lane.delivering[actor_id], alarm.due_ms)
+        else:
+            lane.announce(alarm.due_ms)
 
     def stalled_seconds(self) -> float:
         """How long the store has been owing an answer; infinite if a loop has ended, which is a bug."""
@@ -138,7 +140,7 @@ class Alarms:
             timer.cancel()
 
     def _deliver_soon(self, lane: "_Lane", alarm: DueAlarm, slot: Slot) -> None:
-        lane.delivering.add(alarm.actor_id)
+        lane.delivering[alarm.actor_id] = NEVER_MS
         task = asyncio.get_running_loop().create_task(self._deliver(lane, alarm, slot), context=Context())
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
@@ -149,9 +151,8 @@ class Alarms:
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must not stay due, or it is tried without end
             await self._defer(alarm, error)
         finally:
-            lane.delivering.discard(alarm.actor_id)
             lane.handled.add(alarm.actor_id)
-            lane.changed.set()  # a turn may have passed over the actor's next alarm: it needs another look
+            lane.announce(lane.delivering.pop(alarm.actor_id))
             effect = self._effects.running(alarm.actor_id)
             if effect is None:
                 slot.release()
@@ -173,6 +174,8 @@ class Alarms:
         except CommitError as failure:  # keep the slot for a while, which slows everything down
             logger.error("that could not be stored either: %s", failure)  # noqa: TRY400 - the cause is in the text
             await asyncio.sleep(STORE_RETRY_SECONDS)
+            until_ms = alarm.due_ms
+        self.armed(alarm.actor_id, Alarm(until_ms, alarm.lane))
 
 
 def _log_failure(times: int, error: Exception) -> None:
@@ -190,7 +193,8 @@ def _log_failure(times: int, error: Exception) -> None:
 class _Lane:
     """What one loop knows. An actor is in `delivering` while it is being woken, then in `handled` for the turn.
 
-    `handled` because the window may have been read before the actor's commit: its row looks due, but is not.
+    `delivering` also has when the earliest alarm is due that the actor has armed meanwhile. `handled` because the
+    window may have been read before the actor's commit: its row looks due, but is not.
     """
 
     def __init__(self) -> None:
@@ -198,7 +202,7 @@ class _Lane:
         self.window = GLANCE
         self.sleeps_until_ms = NEVER_MS
         self.reading_since: float | None = None
-        self.delivering: set[ActorId] = set()
+        self.delivering: dict[ActorId, int] = {}
         self.handled: set[ActorId] = set()
 
     def begin_turn(self) -> None:
@@ -207,3 +211,8 @@ class _Lane:
         self.sleeps_until_ms = NEVER_MS
         self.handled.clear()
         self.reading_since = asyncio.get_running_loop().time()
+
+    def announce(self, due_ms: int) -> None:
+        """There is an alarm that the loop may not know of."""
+        if due_ms < self.sleeps_until_ms:
+            self.changed.set()

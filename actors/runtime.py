@@ -143,9 +143,9 @@ class Runtime:
         """See `ActorServices`."""
         return self._writer.commit(operation)
 
-    def armed(self, alarm: Alarm) -> None:
+    def armed(self, actor_id: ActorId, alarm: Alarm) -> None:
         """See `ActorServices`."""
-        self._alarms.armed(alarm)
+        self._alarms.armed(actor_id, alarm)
 
     async def health(self) -> Health:
         """How it goes. Raises what the store raises if it cannot be read."""
