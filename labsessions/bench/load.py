@@ -6,7 +6,9 @@ measurement needs: request bytes come ready-made, of an answer it takes status a
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ _STATUS: Final = slice(9, 12)  # HTTP/1.1 200 OK
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 NO_CONTENT: Final = 204
 HTTP_PORT: Final = 80
+IDLE_SECONDS: Final = 10.0  # the servers that are measured here wait at least for 75
 
 
 class LoadError(Exception):
@@ -132,11 +135,15 @@ async def connect(url: str) -> Connection:
 
 
 class Pool:
-    """As many connections as are needed at the same time, kept for the next request."""
+    """As many connections as are needed at the same time, kept for the next request.
 
-    def __init__(self, url: str) -> None:
+    One that was idle for `IDLE_SECONDS` is not used again: the server may be closing it at this very moment.
+    """
+
+    def __init__(self, url: str, clock: Callable[[], float] = monotonic) -> None:
         self._url = url
-        self._idle: list[Connection] = []
+        self._clock = clock
+        self._idle: deque[tuple[Connection, float]] = deque()  # since when; the longest first
 
     async def ask(self, request: bytes) -> Answer:
         """The answer to one request. Raises LoadError if there is none."""
@@ -157,18 +164,20 @@ class Pool:
         except BaseException:
             connection.close()
             raise
-        self._idle.append(connection)
+        self._idle.append((connection, self._clock()))
         return answer
 
     async def _connection(self) -> Connection:
+        while self._idle and self._idle[0][1] + IDLE_SECONDS <= self._clock():
+            self._idle.popleft()[0].close()
         while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open:  # a server closes those that were idle for long
+            connection, _ = self._idle.pop()
+            if connection.is_open:
                 return connection
         return await connect(self._url)
 
     def close(self) -> None:
         """Close the idle connections."""
-        for connection in self._idle:
+        for connection, _ in self._idle:
             connection.close()
         self._idle.clear()

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import cast
 
 import pytest
 from bench_kit import http, scripted
 
 from labsessions.bench.flood import Outcome, Request, flood, paced
-from labsessions.bench.load import Answer, AnswerReader, LoadError, Pool
+from labsessions.bench.load import IDLE_SECONDS, Answer, AnswerReader, LoadError, Pool
 
 
 def fed(pieces: Iterable[bytes]) -> list[Answer | None]:
@@ -73,6 +74,30 @@ async def test_a_pool_uses_a_connection_again_and_replaces_one_that_was_closed()
         assert (await pool.ask(b"d")).body == b"4"
         pool.close()
     assert received == [b"a", b"b", b"c", b"d"]
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(IDLE_SECONDS - 0.001, 1), (IDLE_SECONDS, 2)])
+async def test_a_connection_that_was_idle_for_long_is_not_used_again(idle: float, connections: int) -> None:
+    """The server may be closing it, and then the request would be lost."""
+    now = 100.0
+    made: list[None] = []
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.append(None)
+            self.transport = cast("asyncio.Transport", transport)
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(http(data))
+
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+    async with server:
+        pool = Pool(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", clock=lambda: now)
+        await pool.ask(b"a")
+        now += idle
+        await pool.ask(b"b")
+        pool.close()
+    assert len(made) == connections
 
 
 async def test_an_answer_that_cannot_be_read_ends_its_connection_only() -> None:
