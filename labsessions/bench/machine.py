@@ -19,6 +19,11 @@ class Placement(NamedTuple):
     server: frozenset[int] | None
     load: frozenset[int] | None
 
+    @property
+    def all(self) -> frozenset[int] | None:
+        """The cores of both."""
+        return None if self.server is None or self.load is None else self.server | self.load
+
     def __str__(self) -> str:
         if self.server is None or self.load is None:
             return "servers and load share all cores"

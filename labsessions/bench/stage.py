@@ -41,20 +41,22 @@ class Stage:
             yield child
 
     @asynccontextmanager
-    async def service(self, data: Path, backend: Child) -> AsyncIterator[Child]:
+    async def service(self, data: Path, backend: Child, *, all_cores: bool = False) -> AsyncIterator[Child]:
         """The service as in production, serving: its defaults, a token, JSON lines to a file, data in `data`."""
-        async with self.service_starting(data, backend, port=0) as child:
+        async with self.service_starting(data, backend, port=0, all_cores=all_cores) as child:
             await child.serving()
             yield child
 
     @asynccontextmanager
-    async def service_starting(self, data: Path, backend: Child, port: int) -> AsyncIterator[Child]:
+    async def service_starting(
+        self, data: Path, backend: Child, port: int, *, all_cores: bool = False
+    ) -> AsyncIterator[Child]:
         """The same, from the moment at which its process exists."""
         async with started(
             self.folder,
             "serve",
             *("--port", str(port), "--data-dir", str(data)),
-            cores=self.placement.server,
+            cores=self.placement.all if all_cores else self.placement.server,
             stop_seconds=STOP_SECONDS,
             settings={
                 "BACKEND_API_URL": backend.url,
