@@ -266,7 +266,7 @@ def test_server_and_load_have_cores_of_their_own_where_there_are_two() -> None:
             assert choose_placement() == Placement(None, None)
     assert str(Placement(None, None)) == "servers and load share all cores"
     assert Placement(None, None).all is None
-    assert Placement(frozenset({0}), frozenset({1})).all == {0, 1}
+    assert Placement(frozenset({0}), frozenset({1})).all == frozenset({0, 1})
 
 
 def test_what_is_told_of_the_machine(tmp_path: Path) -> None:
