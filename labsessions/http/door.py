@@ -29,6 +29,9 @@ _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
 }
 
+# Nothing of anybody's is there, and a browser that opens a page brings no token.
+_OPEN: Final = frozenset({"/", "/docs", "/openapi.json"})
+
 # A request id is this process's own number and a counter: unique, and cheaper than a UUID.
 _PROCESS: Final = secrets.token_hex(10)
 _count: Final = count(1)
@@ -71,7 +74,7 @@ class Door:
 
     def _check_token(self, request: web.Request) -> None:
         """RefusedError 401 unless the request needs no token or brings one of ours."""
-        if not self._tokens or request.path == "/" or request.path.startswith("/health"):
+        if not self._tokens or request.path in _OPEN or request.path.startswith("/health"):
             return
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if _is_one_of(header.encode(errors="surrogateescape"), self._usual):

@@ -20,6 +20,10 @@ class Problem(NamedTuple):
     text: str
     headers: Mapping[str, str] = _NO_HEADERS
 
+    def saying(self, text: str) -> "Problem":
+        """The same with a text for this request."""
+        return self._replace(text=text)
+
 
 class RefusedError(Exception):
     """A request is answered with `problem`, a 4xx; `user` is for the log line, where it is known."""
@@ -39,6 +43,9 @@ BODY_UNREADABLE: Final = Problem(400, "body_unreadable", "Request body could not
 INVALID_JSON: Final = Problem(400, "invalid_json", "Invalid JSON in request body")
 EMPTY_BODY: Final = Problem(400, "empty_body", "Request body cannot be empty")
 NOTHING_TO_UPDATE: Final = Problem(400, "no_valid_fields", "No valid fields to update")
+MISSING_FIELDS: Final = Problem(400, "missing_fields", "Missing required fields")
+INVALID_FIELD: Final = Problem(400, "invalid_field", "Field is not as expected")
+NOT_AN_OBJECT: Final = Problem(400, "not_an_object", "Request body must be a JSON object")
 INTERNAL: Final = Problem(500, "internal_error", "Internal server error")
 
 OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
@@ -52,6 +59,9 @@ OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
 }
 
 
+METHOD_NOT_ALLOWED: Final = Problem(405, "method_not_allowed", "Method not allowed")
+
+
 def method_not_allowed(allowed: set[str]) -> Problem:
     """405 for a known path; `Allow` names the route's methods and OPTIONS, which every route answers."""
-    return Problem(405, "method_not_allowed", "Method not allowed", {"Allow": ", ".join(sorted(allowed | {"OPTIONS"}))})
+    return METHOD_NOT_ALLOWED._replace(headers={"Allow": ", ".join(sorted(allowed | {"OPTIONS"}))})

@@ -1,24 +1,17 @@
 """Routes for whoever watches the service: `/health`, its live and ready variants, and the overview at `/`."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import web
 
 from labsessions.core.projection import iso
+from labsessions.http.endpoints import Endpoint
 from labsessions.http.options import ApiOptions
 from labsessions.http.wire import json_answer
 from labsessions.ports import Readiness, Sessions
 
 SERVICE = "lab-sessions-api"
-
-
-class Endpoint(NamedTuple):
-    """A route as `/` lists it; `path` has its variable part in braces."""
-
-    method: str
-    path: str
-    description: str
 
 
 class HealthRoutes:
@@ -56,7 +49,7 @@ class Overview:
         self._body = {
             "service": SERVICE,
             "version": options.version,
-            "endpoints": [endpoint._asdict() for endpoint in endpoints],
+            "endpoints": [endpoint.listed() for endpoint in endpoints],
             "not_configured": options.not_configured,
         }
 

@@ -11,8 +11,9 @@ from labsessions import log_lines
 from labsessions.core.messages import Create, Current, Delete, Done, Message, Refusal, Show, Update
 from labsessions.core.model import Session
 from labsessions.core.projection import public
+from labsessions.http.checks import is_user_id
 from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
-from labsessions.http.fields import SessionFields, is_user_id
+from labsessions.http.fields import SessionFields
 from labsessions.http.wire import parse_object, read_body, success
 from labsessions.log_lines import bound_logger
 from labsessions.ports import EngineError, Sessions

@@ -13,6 +13,7 @@ from labsessions.http.errors import (
     BODY_TOO_LARGE,
     BODY_UNREADABLE,
     INVALID_JSON,
+    NOT_AN_OBJECT,
     Problem,
     RefusedError,
 )
@@ -104,8 +105,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError(INVALID_JSON) from error
     if not isinstance(value, dict):
-        text = f"Request body must be a JSON object, got {kind(value)}"
-        raise RefusedError(Problem(400, "not_an_object", text))
+        raise RefusedError(NOT_AN_OBJECT.saying(f"{NOT_AN_OBJECT.text}, got {kind(value)}"))
     return value
 
 

@@ -1,6 +1,5 @@
 """Routes and errors in the pages against the HTTP layer's code."""
 
-import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ import pytest
 from docs_pages import API_EXAMPLES, HTTP_FILE, README, ROOT, codes, table, text
 
 from labsessions.core.messages import Message, Reply
+from labsessions.http import endpoints, errors
 from labsessions.http.app import make_app
+from labsessions.http.openapi import codes as codes_of
 from labsessions.http.options import ApiOptions
 from labsessions.mockbackend import make_app as make_mock_backend
 
@@ -40,18 +41,11 @@ def routes() -> set[str]:
 
 
 def problems() -> dict[str, tuple[int, str | None]]:
-    """Status and fixed text of each error code, wherever the HTTP layer makes a `Problem`; None: the text varies."""
-    found: dict[str, tuple[int, str | None]] = {}
-    for module in sorted(HTTP.glob("*.py")):
-        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-            match node:
-                case ast.Call(
-                    func=ast.Name(id="Problem"),
-                    args=[ast.Constant(value=int(status)), ast.Constant(value=str(code)), words, *_],
-                ):
-                    fixed = words.value if isinstance(words, ast.Constant) else None
-                    found[code] = (status, None if fixed is None else str(fixed))
-    return found
+    """Status and fixed text of each error code; None: each request gets a text of its own (`Problem.saying`)."""
+    sources = "".join(module.read_text("utf-8") for module in HTTP.glob("*.py"))
+    vary = {vars(errors)[name].code for name in re.findall(r"\b([A-Z_]+)\.saying\(", sources)}
+    known = codes_of(each for each in vars(endpoints).values() if isinstance(each, endpoints.Endpoint))
+    return {code: (each.status, None if code in vary else each.text) for code, each in known.items()}
 
 
 def test_the_api_table_has_every_route() -> None:

@@ -273,7 +273,7 @@ async def test_head_is_a_get_without_its_body(api: Api) -> None:
 
 
 def test_routes_are_the_contracts(api: Api) -> None:
-    """The router has the contract's routes and the detail of health, and no others."""
+    """The router has the contract's routes, the detail of health and the API's description, and no others."""
     assert api.app is not None
     found = {
         (route.method, route.resource.canonical)
@@ -289,6 +289,8 @@ def test_routes_are_the_contracts(api: Api) -> None:
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/"),
+        ("GET", "/openapi.json"),
+        ("GET", "/docs"),
     }
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labsessions.core.model import Lab, LabChanges
+from labsessions.http.checks import MAX_DEPTH, MAX_FAULTS, MAX_USER_ID
 from labsessions.http.errors import RefusedError
-from labsessions.http.fields import MAX_DEPTH, MAX_FAULTS, MAX_USER_ID, SessionFields
+from labsessions.http.fields import SessionFields
 from labsessions.http.wire import parse_object
 
 FIELDS = SessionFields(43_200)

@@ -1,0 +1,131 @@
+"""What is said of a route: where it is, what it takes, how it answers. For the overview and the API's description."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from labsessions.core.messages import Refusal
+from labsessions.http.errors import (
+    BODY_TOO_LARGE,
+    BODY_UNREADABLE,
+    EMPTY_BODY,
+    INTERNAL,
+    INVALID_FIELD,
+    INVALID_JSON,
+    MISSING_FIELDS,
+    NOT_AN_OBJECT,
+    NOTHING_TO_UPDATE,
+    OF_REFUSAL,
+    UNAUTHORIZED,
+    Problem,
+)
+
+
+class Answer(NamedTuple):
+    """A success: its status, what it means, the name of its body's schema; `enveloped` as CONTRACT §1 has it."""
+
+    status: int
+    description: str
+    schema: str
+    enveloped: bool = True
+
+
+class Endpoint(NamedTuple):
+    """A route; `path` has its variable part in braces. `body` is the name of the schema of what it takes, if any."""
+
+    method: str
+    path: str
+    description: str
+    answers: tuple[Answer, ...]
+    body: str | None = None
+    problems: tuple[Problem, ...] = ()
+    open: bool = False
+    """Whether it needs no token."""
+
+    def listed(self) -> Mapping[str, Any]:
+        """As the overview lists it."""
+        return {"method": self.method, "path": self.path, "description": self.description}
+
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Its own ways to fail, and those of every route."""
+        return (*self.problems, *(() if self.open else (UNAUTHORIZED,)), INTERNAL)
+
+
+SESSIONS: Final = "/api/v1/labs/sessions"
+_OF_BODY: Final = (BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_LARGE)
+_NOT_FOUND: Final = OF_REFUSAL[Refusal.NOT_FOUND]
+
+CREATE: Final = Endpoint(
+    "POST",
+    SESSIONS,
+    "Start a lab session",
+    answers=(Answer(201, "Lab session created successfully", "Session"),),
+    body="Lab",
+    problems=(*_OF_BODY, MISSING_FIELDS, OF_REFUSAL[Refusal.EXISTS]),
+)
+SHOW: Final = Endpoint(
+    "GET",
+    f"{SESSIONS}/user/{{user_id}}",
+    "Show the user's lab session",
+    answers=(Answer(200, "Lab session retrieved successfully", "Session"),),
+    problems=(_NOT_FOUND,),
+)
+UPDATE: Final = Endpoint(
+    "PUT",
+    f"{SESSIONS}/{{user_id}}",
+    "Change the user's lab session",
+    answers=(Answer(200, "Lab session updated successfully", "Session"),),
+    body="LabChanges",
+    problems=(*_OF_BODY, EMPTY_BODY, NOTHING_TO_UPDATE, _NOT_FOUND, OF_REFUSAL[Refusal.BEING_CLEANED]),
+)
+DELETE: Final = Endpoint(
+    "DELETE",
+    f"{SESSIONS}/{{user_id}}",
+    "End the user's lab session",
+    answers=(Answer(200, "Lab session deleted successfully", "Deleted"),),
+    problems=(_NOT_FOUND,),
+)
+HEALTH: Final = Endpoint(
+    "GET",
+    "/health",
+    "Whether the service answers",
+    answers=(Answer(200, "It does", "Health", enveloped=False),),
+    open=True,
+)
+LIVE: Final = Endpoint(
+    "GET",
+    "/health/live",
+    "Whether the process is alive",
+    answers=(Answer(200, "The event loop turns", "Alive", enveloped=False),),
+    open=True,
+)
+READY: Final = Endpoint(
+    "GET",
+    "/health/ready",
+    "Whether the service can do its work, and what is wrong",
+    answers=(
+        Answer(200, "It can", "Readiness", enveloped=False),
+        Answer(503, "It cannot: the store or the dispatcher is in trouble", "Readiness", enveloped=False),
+    ),
+    open=True,
+)
+OVERVIEW: Final = Endpoint(
+    "GET",
+    "/",
+    "This overview",
+    answers=(Answer(200, "The overview", "Overview", enveloped=False),),
+    open=True,
+)
+DESCRIPTION: Final = Endpoint(
+    "GET",
+    "/openapi.json",
+    "The description of this API for programs (OpenAPI 3.1)",
+    answers=(Answer(200, "The description", "Description", enveloped=False),),
+    open=True,
+)
+REFERENCE: Final = Endpoint(
+    "GET",
+    "/docs",
+    "The description of this API for people",
+    answers=(Answer(200, "A page", "Page", enveloped=False),),
+    open=True,
+)

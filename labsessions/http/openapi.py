@@ -1,0 +1,188 @@
+"""The description of the API as OpenAPI 3.1, made of what answers and checks: the endpoints and the field table."""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+from labsessions.http.checks import USER_ID, Schema
+from labsessions.http.endpoints import Answer, Endpoint
+from labsessions.http.errors import METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND, Problem
+from labsessions.http.fields import SessionFields
+
+_JSON: Final = "application/json"
+_INSTANT: Final = {"type": "string", "format": "date-time"}
+_MESSAGES: Final = {"type": "array", "items": {"type": "string"}}
+
+EXAMPLE: Final[Mapping[str, Any]] = {
+    "labId": "k8s-101",
+    "labTitle": "Pods – first steps",
+    "labGroupID": "group-7",
+    "moduleID": "module-3",
+    "duration": 60,
+    "activatedAt": "2026-11-24T08:00:00.000Z",
+    "counterID": "counter-1",
+    "configId": "config-1",
+    "workerConfigId": "config-2",
+    "lab_request_id": "vm-4711",
+    "user_id": "ada",
+    "terminal_url": "https://terminal.example/ada",
+    "validation": 0,
+    "vm": {"name": "master", "network_id": "net-1", "netbird_ip": "100.64.0.1"},
+    "worker_nodes": [
+        {"name": "w1", "worker_lab_request_id": "vm-4712", "network_id": "net-1", "netbird_ip": "100.64.0.2"}
+    ],
+}
+EXAMPLE_CHANGES: Final[Mapping[str, Any]] = {"duration": 90}
+
+_INTRODUCTION: Final = """\
+One running lab session per user; the service deletes the session's VMs when its time is over.
+
+Successes are `{"success": true, "data": …, "message": …}`, failures `{"success": false, "error": …, "code": …,
+"request_id": …}`. Programs go by `code`, which never changes; `request_id` finds the service's log lines. New members
+may be added to any answer.
+"""
+
+
+def document(version: str, endpoints: Iterable[Endpoint], fields: SessionFields) -> dict[str, Any]:
+    """The whole description; `version` is the service's."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Lab sessions", "version": version, "description": _INTRODUCTION},
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(fields),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": endpoint.description,
+        "operationId": f"{endpoint.method.lower()}{endpoint.path.translate(_NO_PUNCTUATION)}",
+        "security": [] if endpoint.open else [{"token": []}],
+        "responses": {
+            **{str(answer.status): _success(answer) for answer in endpoint.answers},
+            **_failures(endpoint.all_problems()),
+        },
+    }
+    if "{user_id}" in endpoint.path:
+        operation["parameters"] = [{"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema}]
+    if endpoint.body is not None:
+        example = EXAMPLE if endpoint.body == "Lab" else EXAMPLE_CHANGES
+        content = {_JSON: {"schema": _reference(endpoint.body), "example": example}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _success(answer: Answer) -> dict[str, Any]:
+    schema = _reference(answer.schema)
+    if answer.enveloped:
+        members = {"success": {"const": True}, "data": schema, "message": {"const": answer.description}}
+        schema = {"type": "object", "required": [*members], "properties": members}
+    media = "text/html" if answer.schema == "Page" else _JSON
+    return {"description": answer.description, "content": {media: {"schema": schema}}}
+
+
+def _failures(problems: Iterable[Problem]) -> dict[str, Any]:
+    """By status; one status may have several codes."""
+
+    def status(problem: Problem) -> int:
+        return problem.status
+
+    return {str(code): _failure(tuple(same)) for code, same in groupby(sorted(problems, key=status), key=status)}
+
+
+def _failure(problems: tuple[Problem, ...]) -> dict[str, Any]:
+    codes = [problem.code for problem in problems]
+    schema = {"allOf": [_reference("Failure"), {"properties": {"code": {"enum": codes}}}]}
+    described = "; ".join(f"`{problem.code}`: {problem.text}" for problem in problems)
+    return {"description": described, "content": {_JSON: {"schema": schema}}}
+
+
+def codes(endpoints: Iterable[Endpoint]) -> dict[str, Problem]:
+    """Every failure that the API knows, by its code."""
+    problems = [problem for endpoint in endpoints for problem in endpoint.all_problems()]
+    return {problem.code: problem for problem in (*problems, ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED)}
+
+
+def _schemas(fields: SessionFields) -> dict[str, Schema]:
+    lab = fields.lab_schema()
+    return {
+        "Lab": lab,
+        "LabChanges": fields.changes_schema(),
+        "Session": _session(lab),
+        "Deleted": _object(user_id={"type": "string"}, deleted={"const": True}),
+        "Failure": _object(
+            success={"const": False},
+            error={"type": "string", "description": "For people"},
+            code={"type": "string", "description": "For programs"},
+            request_id={"type": "string"},
+        ),
+        "Health": _object(
+            ("problems",),
+            status={"const": "healthy"},
+            service={"type": "string"},
+            timestamp=_INSTANT,
+            problems=_MESSAGES,
+        ),
+        "Alive": _object(status={"const": "alive"}),
+        "Readiness": _object(
+            ("not_configured", "stuck", "undeliverable", "overdue_seconds", "breaker"),
+            ready={"type": "boolean"},
+            problems=_MESSAGES,
+            not_configured=_MESSAGES,
+            stuck={"type": "integer", "description": "Sessions stuck in cleanup"},
+            undeliverable={"type": "integer", "description": "Wake-ups that cannot be delivered"},
+            overdue_seconds={"type": "number", "description": "Age of the oldest wake-up that is due"},
+            breaker={"type": "string", "description": "The circuit breaker towards the lab backend"},
+        ),
+        "Overview": _object(
+            service={"type": "string"},
+            version={"type": "string"},
+            endpoints={
+                "type": "array",
+                "items": _object(method={"type": "string"}, path={"type": "string"}, description={"type": "string"}),
+            },
+            not_configured=_MESSAGES,
+        ),
+        "Description": {"type": "object"},
+        "Page": {"type": "string"},
+    }
+
+
+def _session(lab: Schema) -> Schema:
+    """What was sent, with the id that was made if none was, and what the service knows of it."""
+    made = {
+        "created_at": _INSTANT,
+        "updated_at": _INSTANT,
+        "status": {"enum": ["active", "cleaning", "stuck"]},
+        "expires_at": _INSTANT,
+        "remaining_seconds": {"type": "number", "minimum": 0},
+        "server_time": _INSTANT,
+    }
+    under_cleanup = {
+        "attempts": {"type": "integer", "minimum": 0, "description": "Cleanup attempts begun"},
+        "last_error": {"type": ["string", "null"]},
+        "next_attempt_at": _INSTANT,
+    }
+    return {
+        "type": "object",
+        "required": [*lab["properties"], *made],
+        "properties": {**lab["properties"], "id": {"type": "string"}, **made, **under_cleanup},
+    }
+
+
+def _object(optional: tuple[str, ...] = (), **members: Schema) -> Schema:
+    required = [name for name in members if name not in optional]
+    return {"type": "object", "required": required, "properties": members}
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_NO_PUNCTUATION: Final = str.maketrans("/{}.-", "_____")

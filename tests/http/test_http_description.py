@@ -1,0 +1,171 @@
+"""The API's description is true: what it names exists, what it allows is accepted, what comes back is as it says."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from http_driven import BALANCER, NODE, SESSIONS, Api, DrivenSessions, lab_body
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from labsessions.http import ApiOptions, endpoints, errors
+from labsessions.http.endpoints import Endpoint
+from labsessions.http.fields import SessionFields
+from labsessions.http.openapi import EXAMPLE, EXAMPLE_CHANGES, codes
+
+LIMIT = 1440
+ENDPOINTS = [each for each in vars(endpoints).values() if isinstance(each, Endpoint)]
+
+
+@pytest.fixture
+def options() -> ApiOptions:
+    """Tokens are set: the description must be there without."""
+    return ApiOptions(version="1.2.3", tokens=("token-1",), max_duration_minutes=LIMIT)
+
+
+TOKEN = {"Authorization": "Bearer token-1"}
+
+
+async def description(api: Api) -> dict[str, Any]:
+    """As a program gets it."""
+    async with api.get("/openapi.json") as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        return dict(await answer.json())
+
+
+def conforms(document: Mapping[str, Any], name: str, value: object) -> bool:
+    """Whether the value is what the schema of that name says."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    return Draft202012Validator(schema).is_valid(value)
+
+
+async def test_it_is_valid_openapi(api: Api) -> None:
+    """By the specification's own schema, with every reference resolved."""
+    document = await description(api)
+    validate(document)
+    assert document["info"]["version"] == "1.2.3"
+
+
+async def test_it_has_every_route_and_no_other(api: Api) -> None:
+    """A route that isn't described doesn't exist, and the other way round. Who needs a token is part of it."""
+    assert api.app is not None
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in api.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    paths = (await description(api))["paths"]
+    described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert described == routes == {(each.method, each.path) for each in ENDPOINTS}
+    for method, path in routes:
+        async with api.request(method, path.replace("{user_id}", "nobody")) as answer:
+            assert (answer.status == 401) is bool(paths[path][method.lower()]["security"])
+
+
+async def test_its_examples_are_accepted_and_answered_as_described(api: Api, engine: DrivenSessions) -> None:
+    """POST, GET, PUT and DELETE with the document's own examples; a session under cleanup has more members."""
+    document = await description(api)
+    ada = f"{SESSIONS}/{EXAMPLE['user_id']}"
+    seen = []
+    async with api.post(SESSIONS, json=EXAMPLE, headers=TOKEN) as answer:
+        assert answer.status == 201
+        seen.append(("post", SESSIONS, await answer.json()))
+    async with api.put(ada, json=EXAMPLE_CHANGES, headers=TOKEN) as answer:
+        assert answer.status == 200
+        seen.append(("put", f"{SESSIONS}/{{user_id}}", await answer.json()))
+    await engine.advance(90 * 60_000)
+    async with api.get(f"{SESSIONS}/user/{EXAMPLE['user_id']}", headers=TOKEN) as answer:
+        body = await answer.json()
+        assert body["data"]["status"] == "cleaning"
+        seen.append(("get", f"{SESSIONS}/user/{{user_id}}", body))
+    async with api.delete(ada, headers=TOKEN) as answer:
+        seen.append(("delete", f"{SESSIONS}/{{user_id}}", await answer.json()))
+    for method, path, body in seen:
+        (success,) = [
+            answer for status, answer in document["paths"][path][method]["responses"].items() if status < "300"
+        ]
+        schema = success["content"]["application/json"]["schema"] | {"components": document["components"]}
+        Draft202012Validator(schema).validate(body)
+
+
+async def test_what_watchers_get_is_as_described(api: Api) -> None:
+    """Health, readiness and the overview."""
+    document = await description(api)
+    for path in ("/health", "/health/live", "/health/ready", "/"):
+        async with api.get(path) as answer:
+            schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            Draft202012Validator(schema | {"components": document["components"]}).validate(await answer.json())
+
+
+async def test_a_failure_is_as_described(api: Api) -> None:
+    """With a code that the route lists under its status."""
+    document = await description(api)
+    async with api.get(f"{SESSIONS}/user/nobody", headers=TOKEN) as answer:
+        body = await answer.json()
+        assert answer.status == 404
+    schema = document["paths"][f"{SESSIONS}/user/{{user_id}}"]["get"]["responses"]["404"]["content"]["application/json"]
+    described = Draft202012Validator(schema["schema"] | {"components": document["components"]})
+    described.validate(body)
+    assert not described.is_valid(body | {"code": "another"})
+
+
+def test_every_failure_is_among_the_codes() -> None:
+    """Those of `errors`: a new one must belong to a route, or to all."""
+    problems = [each for each in vars(errors).values() if isinstance(each, errors.Problem)]
+    problems += errors.OF_REFUSAL.values()
+    assert codes(ENDPOINTS) == {each.code: each for each in problems}
+
+
+PROBES: list[Any] = [
+    *(None, True, False, 0, 1, -1, 0.5, -0.5, LIMIT, LIMIT + 1, LIMIT + 0.001, 1e300),
+    *(65_535, 65_536, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1),
+    *("", "a", "x" * 512, "x" * 513, [], {}, [1], [{}], [NODE], [BALANCER], [NODE, {}]),
+    *({"a": 1}, {"name": "n", "network_id": "", "netbird_ip": ""}, {"name": 1, "network_id": "", "netbird_ip": ""}),
+    *([NODE | {"worker_lab_request_id": ""}], [BALANCER | {"port": 65_536}], [BALANCER | {"more": [1]}]),
+]
+# Words in which JSON Schema can't say what is checked: which strings are instants.
+UNSAID = {"activatedAt"}
+MEMBERS = [name for name in SessionFields(LIMIT).lab_schema()["properties"] if name not in UNSAID]
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+async def test_what_is_described_is_what_is_accepted(api: Api, member: str) -> None:
+    """Each member with values of every kind, and one beside each bound: accepted exactly if the schema allows it."""
+    document = await description(api)
+    for value in PROBES:
+        body = lab_body(user_id="ada") | {member: value}
+        async with api.post(SESSIONS, json=body, headers=TOKEN) as answer:
+            status = answer.status
+            user = (await answer.json())["data"]["user_id"] if status == 201 else None
+        assert conforms(document, "Lab", body) == (status == 201), value
+        if user is not None:
+            async with api.delete(f"{SESSIONS}/{user}", headers=TOKEN) as answer:
+                assert answer.status == 200
+
+
+async def test_the_page_needs_nothing_from_elsewhere(api: Api) -> None:
+    """No script, no address but the document's, and a policy that allows its own style only."""
+    async with api.get("/docs") as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+        policy, html = answer.headers["Content-Security-Policy"], await answer.text()
+    (style,) = re.findall("<style>(.*?)</style>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in policy
+    assert "<script" not in html
+    assert re.findall('(?:href|src)="([^"]*)"', html) == ["openapi.json"]
+
+
+async def test_the_page_tells_all_that_the_document_does(api: Api) -> None:
+    """Every route, every member of a session, every code."""
+    async with api.get("/docs") as answer:
+        html = await answer.text()
+    for endpoint in ENDPOINTS:
+        assert f'<span class="method">{endpoint.method}</span> <code>{endpoint.path}</code>' in html
+    document = await description(api)
+    for name in document["components"]["schemas"]["Session"]["properties"]:
+        assert f"<td><code>{name}</code></td>" in html
+    for code in codes(ENDPOINTS):
+        assert f"<td><code>{code}</code></td>" in html
