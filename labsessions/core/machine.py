@@ -68,9 +68,9 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
         case Create():
             return _create(state, message, now_ms)
         case Update() if session is not None:
-            return _update(state, session, message.changes, now_ms)
+            return _update(state, session, message, now_ms)
         case Delete() if session is not None:
-            return _delete(state, session, now_ms, policy)
+            return _delete(state, session, message, now_ms, policy)
         case Show() if session is not None:
             return Decision(state, (), (), Current(session))
         case Update() | Delete() | Show():
@@ -128,10 +128,17 @@ def _create(state: State, message: Create, now_ms: int) -> Decision:
     return Decision(State(session=session, owed=owed), (Created(session), *events), effects, Current(session))
 
 
-def _update(state: State, session: Session, changes: LabChanges, now_ms: int) -> Decision:
+def _is_another(session: Session, message: Update | Delete) -> bool:
+    """Whether the client has named the states that it means, and this is none of them."""
+    return message.tags is not None and session.tag not in message.tags
+
+
+def _update(state: State, session: Session, message: Update, now_ms: int) -> Decision:
     if session.cleanup is not None:
         return _refuse(state, Refusal.BEING_CLEANED)
-    lab = _changed(session.lab, changes)
+    if _is_another(session, message):
+        return _refuse(state, Refusal.CHANGED)
+    lab = _changed(session.lab, message.changes)
     updated = structs.replace(
         session,
         version=session.version + 1,
@@ -151,7 +158,9 @@ def _changed(lab: Lab, changes: LabChanges) -> Lab:
     return structs.replace(lab, **given)
 
 
-def _delete(state: State, session: Session, now_ms: int, policy: Policy) -> Decision:
+def _delete(state: State, session: Session, message: Delete, now_ms: int, policy: Policy) -> Decision:
+    if _is_another(session, message):
+        return _refuse(state, Refusal.CHANGED)
     ended = Ended(session, "deleted", now_ms)
     effects = () if session.cleanup is None else abandon(state, session)
     if policy.owed_after_ms is None:

@@ -20,16 +20,19 @@ class Create(Struct, frozen=True, gc=False):
 
 
 class Update(Struct, frozen=True, gc=False):
-    """A client changes members of its session."""
+    """A client changes members of its session; if it names `tags`, only while the session's tag is one of them."""
 
     changes: LabChanges
+    tags: frozenset[str] | None = None
 
 
 class Delete(Struct, frozen=True, gc=False):
     """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5).
 
-    Where the policy says so, the service makes sure of the VMs after a while.
+    Where the policy says so, the service makes sure of the VMs after a while. `tags` as for Update.
     """
+
+    tags: frozenset[str] | None = None
 
 
 class Show(Struct, frozen=True, gc=False):
@@ -66,6 +69,7 @@ class Refusal(Enum):
     NOT_FOUND = "not_found"
     EXISTS = "exists"
     BEING_CLEANED = "being_cleaned"
+    CHANGED = "changed"
 
 
 class Current(Struct, frozen=True, gc=False):

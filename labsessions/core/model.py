@@ -96,6 +96,11 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
         return "cleaning" if self.cleanup.stuck_since_ms is None else "stuck"
 
     @property
+    def tag(self) -> str:
+        """Names this very state of this very session: another one never had it and never will."""
+        return f"{self.generation}.{self.version}"
+
+    @property
     def pending(self) -> tuple[str, ...]:
         """The VMs that the backend has still to confirm, in the order of `vms`."""
         confirmed = () if self.cleanup is None else self.cleanup.confirmed

@@ -22,10 +22,12 @@ from labsessions.http.wire import failure
 REQUEST_ID: Final = "X-Request-ID"
 
 _request_id_pattern: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # safe in a header, a log line and a file name
-_EXPOSED: Final = f"{REQUEST_ID}, Date"  # `Date` lets a browser correct its clock for the countdown
+_EXPOSED: Final = f"{REQUEST_ID}, ETag, Date"  # `Date` lets a browser correct its clock for the countdown
+_ALLOWED: Final = "Content-Type, Authorization"
+_ALLOWED_IF_ASKED: Final = hdrs.IF_MATCH  # not for everybody: the contract has the list above
 _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, DELETE, OPTIONS",
-    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Content-Type, Authorization",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _ALLOWED,
     hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
 }
 
@@ -57,7 +59,7 @@ class Door:
         answer: web.StreamResponse
         try:
             if request.method == hdrs.METH_OPTIONS:
-                answer = web.Response(status=204, headers=_PREFLIGHT)
+                answer = _preflight(request)
             else:
                 self._check_token(request)
                 _check_route(request)
@@ -100,6 +102,14 @@ def _request_id(request: web.Request) -> str:
     if given is not None and _request_id_pattern.fullmatch(given):
         return given
     return f"{_PROCESS}{next(_count):012x}"
+
+
+def _preflight(request: web.Request) -> web.Response:
+    answer = web.Response(status=204, headers=_PREFLIGHT)
+    wanted = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "").lower().split(",")
+    if _ALLOWED_IF_ASKED.lower() in (name.strip() for name in wanted):
+        answer.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = f"{_ALLOWED}, {_ALLOWED_IF_ASKED}"
+    return answer
 
 
 def _is_one_of(given: bytes, known: Iterable[bytes]) -> bool:

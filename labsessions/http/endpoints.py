@@ -9,6 +9,7 @@ from labsessions.http.errors import (
     BODY_UNREADABLE,
     EMPTY_BODY,
     INTERNAL,
+    INVALID_CONDITION,
     INVALID_FIELD,
     INVALID_JSON,
     MISSING_FIELDS,
@@ -40,6 +41,8 @@ class Endpoint(NamedTuple):
     problems: tuple[Problem, ...] = ()
     open: bool = False
     """Whether it needs no token."""
+    conditional: bool = False
+    """Whether it heeds `If-Match`."""
 
     def listed(self) -> Mapping[str, Any]:
         """As the overview lists it."""
@@ -52,6 +55,7 @@ class Endpoint(NamedTuple):
 
 SESSIONS: Final = "/api/v1/labs/sessions"
 _OF_BODY: Final = (BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_LARGE)
+_OF_CONDITION: Final = (INVALID_CONDITION, OF_REFUSAL[Refusal.CHANGED])
 _NOT_FOUND: Final = OF_REFUSAL[Refusal.NOT_FOUND]
 
 CREATE: Final = Endpoint(
@@ -75,14 +79,19 @@ UPDATE: Final = Endpoint(
     "Change the user's lab session",
     answers=(Answer(200, "Lab session updated successfully", "Session"),),
     body="LabChanges",
-    problems=(*_OF_BODY, EMPTY_BODY, NOTHING_TO_UPDATE, _NOT_FOUND, OF_REFUSAL[Refusal.BEING_CLEANED]),
+    problems=(
+        *(*_OF_BODY, EMPTY_BODY, NOTHING_TO_UPDATE, *_OF_CONDITION, _NOT_FOUND),
+        OF_REFUSAL[Refusal.BEING_CLEANED],
+    ),
+    conditional=True,
 )
 DELETE: Final = Endpoint(
     "DELETE",
     f"{SESSIONS}/{{user_id}}",
     "End the user's lab session",
     answers=(Answer(200, "Lab session deleted successfully", "Deleted"),),
-    problems=(_NOT_FOUND,),
+    problems=(*_OF_CONDITION, _NOT_FOUND),
+    conditional=True,
 )
 HEALTH: Final = Endpoint(
     "GET",

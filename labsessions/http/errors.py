@@ -43,6 +43,9 @@ BODY_UNREADABLE: Final = Problem(400, "body_unreadable", "Request body could not
 INVALID_JSON: Final = Problem(400, "invalid_json", "Invalid JSON in request body")
 EMPTY_BODY: Final = Problem(400, "empty_body", "Request body cannot be empty")
 NOTHING_TO_UPDATE: Final = Problem(400, "no_valid_fields", "No valid fields to update")
+INVALID_CONDITION: Final = Problem(
+    400, "invalid_condition", "Header 'If-Match' must be * or entity tags in double quotes, separated by commas"
+)
 MISSING_FIELDS: Final = Problem(400, "missing_fields", "Missing required fields")
 INVALID_FIELD: Final = Problem(400, "invalid_field", "Field is not as expected")
 NOT_AN_OBJECT: Final = Problem(400, "not_an_object", "Request body must be a JSON object")
@@ -56,6 +59,7 @@ OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
         "User already has an active lab session. Only one active lab per user is allowed.",
     ),
     Refusal.BEING_CLEANED: Problem(409, "session_being_cleaned", "Lab session is being cleaned up"),
+    Refusal.CHANGED: Problem(412, "session_changed", "Lab session has changed since it was read"),
 }
 
 

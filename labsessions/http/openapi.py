@@ -34,6 +34,9 @@ EXAMPLE: Final[Mapping[str, Any]] = {
 }
 EXAMPLE_CHANGES: Final[Mapping[str, Any]] = {"duration": 90}
 
+_ETAG: Final = "Names this very state of the session; for `If-Match`"
+_IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
+
 _INTRODUCTION: Final = """\
 One running lab session per user; the service deletes the session's VMs when its time is over.
 
@@ -69,8 +72,13 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             **_failures(endpoint.all_problems()),
         },
     }
+    parameters: list[dict[str, Any]] = []
     if "{user_id}" in endpoint.path:
-        operation["parameters"] = [{"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema}]
+        parameters.append({"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema})
+    if endpoint.conditional:
+        parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": _IF_MATCH})
+    if parameters:
+        operation["parameters"] = parameters
     if endpoint.body is not None:
         example = EXAMPLE if endpoint.body == "Lab" else EXAMPLE_CHANGES
         content = {_JSON: {"schema": _reference(endpoint.body), "example": example}}
@@ -84,7 +92,10 @@ def _success(answer: Answer) -> dict[str, Any]:
         members = {"success": {"const": True}, "data": schema, "message": {"const": answer.description}}
         schema = {"type": "object", "required": [*members], "properties": members}
     media = "text/html" if answer.schema == "Page" else _JSON
-    return {"description": answer.description, "content": {media: {"schema": schema}}}
+    described: dict[str, Any] = {"description": answer.description, "content": {media: {"schema": schema}}}
+    if answer.schema == "Session":
+        described["headers"] = {"ETag": {"schema": {"type": "string"}, "description": _ETAG}}
+    return described
 
 
 def _failures(problems: Iterable[Problem]) -> dict[str, Any]:

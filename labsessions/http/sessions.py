@@ -12,6 +12,7 @@ from labsessions.core.messages import Create, Current, Delete, Done, Message, Re
 from labsessions.core.model import Session
 from labsessions.core.projection import public
 from labsessions.http.checks import is_user_id
+from labsessions.http.conditions import named_tags, tagged
 from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
 from labsessions.http.fields import SessionFields
 from labsessions.http.wire import parse_object, read_body, success
@@ -33,12 +34,12 @@ class SessionRoutes:
         lab = self._fields.lab(body, new_id=str(uuid.uuid4()))
         session = await self._ask(lab.user_id, Create(generation=str(uuid.uuid4()), lab=lab))
         self._log.info(log_lines.CREATED, **_names(session))
-        return success(self._seen_now(session), "Lab session created successfully", status=201)
+        return tagged(success(self._seen_now(session), "Lab session created successfully", status=201), session)
 
     async def show(self, request: web.Request) -> web.Response:
         """GET: the user's session; 404 if there is none."""
         session = await self._ask(_user_id(request), Show())
-        return success(self._seen_now(session), "Lab session retrieved successfully")
+        return tagged(success(self._seen_now(session), "Lab session retrieved successfully"), session)
 
     async def update(self, request: web.Request) -> web.Response:
         """PUT: change members; what is wrong with the body is said before what is wrong with the session."""
@@ -46,13 +47,13 @@ class SessionRoutes:
         if not raw:
             raise RefusedError(EMPTY_BODY)
         changes = self._fields.changes(parse_object(raw))
-        session = await self._ask(_user_id(request), Update(changes))
+        session = await self._ask(_user_id(request), Update(changes, named_tags(request)))
         self._log.info(log_lines.UPDATED, **_names(session))
-        return success(self._seen_now(session), "Lab session updated successfully")
+        return tagged(success(self._seen_now(session), "Lab session updated successfully"), session)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
-        session = await self._ask(_user_id(request), Delete())
+        session = await self._ask(_user_id(request), Delete(named_tags(request)))
         self._log.info(log_lines.CANCELLED, **_names(session))
         self._log.info(log_lines.DELETED, **_names(session))
         data = {"user_id": session.lab.user_id, "deleted": True}
