@@ -83,6 +83,11 @@ class Alarms:
         else:
             lane.announce(alarm.due_ms)
 
+    @property
+    def delivering(self) -> int:
+        """How many wake-ups are under way."""
+        return len(self._deliveries)
+
     def stalled_seconds(self) -> float:
         """How long the store has been owing an answer; infinite if a loop has ended, which is a bug."""
         if any(task.done() for task in self._loops):

@@ -50,6 +50,10 @@ class Namespace:
         """How many actors are in memory."""
         return len(self._resident)
 
+    def is_busy(self) -> bool:
+        """Whether any actor has mail."""
+        return any(actor.busy for actor in self._resident.values())
+
     async def drain(self) -> None:
         """Refuse new questions, and return when all mail that was taken has been handled."""
         self._stopped = True

@@ -160,6 +160,19 @@ class Runtime:
             clock_problem=None if self._guard is None else self._guard.problem,
         )
 
+    async def next_alarm_ms(self) -> int | None:
+        """When the earliest alarm is due, delivered or not; None if there is none."""
+        earliest = [alarm for lane in Lane for alarm in await self._store.alarms(lane, 1)]
+        return min((alarm.due_ms for alarm in earliest), default=None)
+
+    def is_busy(self) -> bool:
+        """Whether an effect runs, a wake-up is under way, or an actor has mail."""
+        return (
+            len(self.effects) > 0
+            or self._alarms.delivering > 0
+            or any(namespace.is_busy() for namespace in self._namespaces.values())
+        )
+
     def _deliver(self, actor_id: ActorId, message: Any) -> None:
         self._namespaces[actor_id.namespace].tell(actor_id.name, message)
 

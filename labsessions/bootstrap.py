@@ -12,8 +12,10 @@ from actors.breaker import BreakerLimits
 from actors.clock import Clock, SystemClock
 from actors.clock_guard import ClockGuard, GuardLimits
 from actors.directory import DataDirectory
+from actors.driven import DrivenTime
 from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
+from actors.testing import ManualClock
 from labsessions import __version__
 from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
@@ -34,13 +36,14 @@ EFFECTS_SHARE = 0.5
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, clock: ManualClock | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then stop: finish or release what is in flight, clean up nothing.
 
-    Raises actors.errors.StoreError if the data directory cannot be used, OSError if the address cannot.
+    With a `clock`, time is driven by clients. Raises actors.errors.StoreError if the data directory cannot be used,
+    OSError if the address cannot.
     """
     with stop_signal() as stop:
-        async with service(settings):
+        async with service(settings, clock):
             calm_collector()
             await stop.wait()
             log.info("stopping")
@@ -48,8 +51,11 @@ async def serve(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterator[str]:
-    """The whole service as long as the block lasts; yields the address at which it accepts requests."""
+async def service(settings: Settings, clock: ManualClock | None = None) -> AsyncIterator[str]:
+    """The whole service as long as the block lasts; yields the address at which it accepts requests.
+
+    With a `clock`, time is driven by clients.
+    """
     async with AsyncExitStack() as stack:
         directory = DataDirectory(settings.data_dir)
         directory.claim()
@@ -62,7 +68,7 @@ async def service(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         missing = _not_configured(settings.secrets)
         readiness = ServiceReadiness(runtime.health, Repository(store.query).stuck, missing)
         runner = web.AppRunner(
-            make_app(engine, readiness, _api(settings, missing)),
+            make_app(engine, readiness, _api(settings, missing), None if clock is None else DrivenTime(clock, runtime)),
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
         )

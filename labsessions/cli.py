@@ -16,6 +16,7 @@ import uvloop
 from actors.errors import StoreError
 from labsessions import __version__, bootstrap, logs
 from labsessions.demo import run_demo
+from labsessions.driven import DrivenError, driven_clock
 from labsessions.mockbackend import Fault, FaultError, parse_faults
 from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
@@ -75,6 +76,9 @@ def serve(
     config: Config = None,
     ready_file: ReadyFile = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without API_TOKEN.")] = False,
+    test_clock: Annotated[
+        bool, typer.Option("--test-clock", help="Let clients drive time by POST /__clock/advance. For tests only.")
+    ] = False,
 ) -> None:
     """Serve the API and clean up sessions whose time is over."""
     flags: dict[str, Any] = {
@@ -90,8 +94,8 @@ def serve(
         _refuse(str(error))
     logs.configure(settings.log.level, settings.log.format, secrets=settings.secrets.to_redact())
     try:
-        uvloop.run(bootstrap.serve(settings))
-    except StoreError as error:
+        uvloop.run(bootstrap.serve(settings, driven_clock(settings, wanted=test_clock)))
+    except (StoreError, DrivenError) as error:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"cannot listen on {settings.host} port {settings.port}: {error}")

@@ -38,3 +38,15 @@ class Readiness(Protocol):
     async def check(self) -> dict[str, Any]:
         """`{"ready": bool, …}`: what is wrong or not configured, in words for an operator. Never raises."""
         ...
+
+
+class Time(Protocol):
+    """Time that is driven, for tests of what talks to the service."""
+
+    def now_ms(self) -> int:
+        """The instant, in milliseconds since 1970 UTC."""
+        ...
+
+    async def advance(self, ms: int) -> None:
+        """Let `ms` pass, and return when all has been done that fell due."""
+        ...

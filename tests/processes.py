@@ -190,15 +190,15 @@ def workers(*ids: str) -> list[dict[str, str]]:
 
 
 @asynccontextmanager
-async def world(folder: Path, **env: str) -> AsyncIterator[tuple[Process, Client, Backend]]:
-    """A mock backend and a service that uses it, both running; `env` are settings of the service."""
+async def world(folder: Path, *flags: str, **env: str) -> AsyncIterator[tuple[Process, Client, Backend]]:
+    """A mock backend and a service that uses it, both running; `flags` and `env` are the service's."""
     backend = Process(folder, "backend", "mock-backend", "--port", "0")
     async with aiohttp.ClientSession() as http:
         try:
             await backend.start()
             configured = {"BACKEND_API_URL": backend.url, "BACKEND_API_TOKEN": "test-token", **env}
             service = Process(
-                folder, "service", "serve", "--port", "0", "--data-dir", str(folder / "data"), **configured
+                folder, "service", "serve", "--port", "0", "--data-dir", str(folder / "data"), *flags, **configured
             )
             try:
                 await service.start()

@@ -6,19 +6,22 @@ from aiohttp.typedefs import Handler
 from labsessions.http import endpoints
 from labsessions.http.description import DescriptionRoutes
 from labsessions.http.door import Door
+from labsessions.http.driven import ADVANCE, ClockRoutes
 from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
 from labsessions.http.health import HealthRoutes, Overview
 from labsessions.http.options import ApiOptions
 from labsessions.http.sessions import SessionRoutes
-from labsessions.ports import Readiness, Sessions
+from labsessions.ports import Readiness, Sessions, Time
 
 # Any id that isn't empty; aiohttp's own pattern for a variable would refuse braces in it.
 _VARIABLE = ("{user_id}", "{user_id:[^/]+}")
 
 
-def make_app(sessions: Sessions, readiness: Readiness, options: ApiOptions) -> web.Application:
-    """The application of CONTRACT §1 over this engine."""
+def make_app(
+    sessions: Sessions, readiness: Readiness, options: ApiOptions, time: Time | None = None
+) -> web.Application:
+    """The application of CONTRACT §1 over this engine; with `time`, clients may drive it."""
     app = web.Application(middlewares=[Door(options).handle], client_max_size=options.max_body_bytes)
     for endpoint, handler in _routes(sessions, readiness, options):
         path = endpoint.path.replace(*_VARIABLE)
@@ -26,6 +29,8 @@ def make_app(sessions: Sessions, readiness: Readiness, options: ApiOptions) -> w
             app.router.add_get(path, handler)  # answers HEAD as well
         else:
             app.router.add_route(endpoint.method, path, handler)
+    if time is not None:
+        app.router.add_post(ADVANCE, ClockRoutes(time).advance)
     return app
 
 

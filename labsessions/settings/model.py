@@ -239,7 +239,7 @@ class Settings(BaseSettings):
         """Without a token anyone who reaches the port may delete labs; so only this machine reaches it."""
         known: dict[str, Any] = info.data  # lacks what is faulty itself; that is reported on its own
         unprotected = "secrets" in known and not known["secrets"].api_tokens and known.get("insecure") is False
-        if unprotected and not _is_loopback(host):
+        if unprotected and not is_loopback(host):
             raise PydanticCustomError(
                 "loopback",
                 "without API_TOKEN only loopback addresses are allowed; set API_TOKEN or pass --insecure",
@@ -269,7 +269,8 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address for sure."""
     if host.lower() == "localhost":
         return True
     try:

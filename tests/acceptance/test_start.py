@@ -1,20 +1,14 @@
 """How the process starts, and how it refuses to: CONTRACT §5."""
 
-import asyncio
 import json
-import os
-import shutil
 import socket
 import sqlite3
 import stat
-import sys
-import venv
 from contextlib import closing
 from pathlib import Path
 
 import aiohttp
-import pytest
-from processes import ROOT, Process, until, world
+from processes import Process, world
 
 CANNOT_START = 2
 
@@ -112,32 +106,3 @@ async def test_a_file_of_a_newer_release_or_of_something_else_is_refused(tmp_pat
     database.write_text("a shopping list " * 100)
     assert "cannot be used as the database" in await refused(tmp_path, "--port", "0")
     assert database.read_text().startswith("a shopping list")
-
-
-@pytest.mark.slow
-async def test_an_installed_wheel_starts_in_an_empty_environment(tmp_path: Path) -> None:
-    """From an installed wheel, in another directory, without the checkout: the console script serves."""
-    source = tmp_path / "source"
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".*cache", "data"))
-    await asyncio.to_thread(venv.create, tmp_path / "venv", with_pip=True)
-    binaries = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
-    install = await asyncio.create_subprocess_exec(binaries / "pip", "install", "-q", source, env=dict(os.environ))
-    assert await asyncio.wait_for(install.wait(), 300) == 0
-    shutil.rmtree(source)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    ready = elsewhere / "ready"
-    serving = await asyncio.create_subprocess_exec(
-        binaries / "labsessions", "--port", "0", "--ready-file", ready, cwd=elsewhere, env={"PATH": os.environ["PATH"]}
-    )
-    try:
-
-        async def address() -> str:
-            return ready.read_text() if ready.exists() else ""
-
-        url = await until(address, "the installed service to serve")
-        async with aiohttp.ClientSession() as http, http.get(f"{url}/health") as response:
-            assert (await response.json())["status"] == "healthy"
-    finally:
-        serving.terminate()
-        assert await asyncio.wait_for(serving.wait(), 30) == 0
