@@ -22,7 +22,7 @@ from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.http.app import make_app
 from labsessions.http.options import ApiOptions
-from labsessions.process import address_of, calm_collector, stop_signal, write_ready_file
+from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
 from labsessions.settings import Secrets, Settings
@@ -42,6 +42,7 @@ async def serve(settings: Settings, clock: ManualClock | None = None) -> None:
     With a `clock`, time is driven by clients. Raises actors.errors.StoreError if the data directory cannot be used,
     OSError if the address cannot.
     """
+    open_many_files()
     with stop_signal() as stop:
         async with service(settings, clock):
             calm_collector()
@@ -67,8 +68,10 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         engine = EmbeddedEngine(runtime, cleaner, settings.policy())
         missing = _not_configured(settings.secrets)
         readiness = ServiceReadiness(runtime.health, Repository(store.query).stuck, missing)
+        options = _api(settings, missing)
         runner = web.AppRunner(
-            make_app(engine, readiness, _api(settings, missing), None if clock is None else DrivenTime(clock, runtime)),
+            make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime)),
+            keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
         )

@@ -30,13 +30,13 @@ def make_app(
         else:
             app.router.add_route(endpoint.method, path, handler)
     if time is not None:
-        app.router.add_post(ADVANCE, ClockRoutes(time).advance)
+        app.router.add_post(ADVANCE, ClockRoutes(time, options.body_seconds).advance)
     return app
 
 
 def _routes(sessions: Sessions, readiness: Readiness, options: ApiOptions) -> list[tuple[Endpoint, Handler]]:
     fields = SessionFields(options.max_duration_minutes)
-    labs = SessionRoutes(sessions, fields)
+    labs = SessionRoutes(sessions, fields, options.body_seconds)
     health = HealthRoutes(sessions, readiness)
     routes: list[tuple[Endpoint, Handler]] = [
         (endpoints.CREATE, labs.create),

@@ -19,12 +19,13 @@ _MS_PER_MINUTE: Final = 60_000
 class ClockRoutes:
     """The handler of `POST /__clock/advance`."""
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: Time, body_seconds: float) -> None:
         self._time = time
+        self._body_seconds = body_seconds
 
     async def advance(self, request: web.Request) -> web.Response:
         """`{"minutes": n}`: 200 with the new instant when all has been done that fell due by then."""
-        body = parse_object(await read_body(request))
+        body = parse_object(await read_body(request, self._body_seconds))
         value: Any = body.get("minutes")
         if faults := _MINUTES.find("minutes", value):
             raise RefusedError(INVALID_FIELD.saying(faults[0]))

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from labsessions.core.messages import Refusal
 from labsessions.http.errors import (
     BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
     BODY_UNREADABLE,
     EMPTY_BODY,
     INTERNAL,
@@ -54,7 +55,7 @@ class Endpoint(NamedTuple):
 
 
 SESSIONS: Final = "/api/v1/labs/sessions"
-_OF_BODY: Final = (BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_LARGE)
+_OF_BODY: Final = (BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE)
 _OF_CONDITION: Final = (INVALID_CONDITION, OF_REFUSAL[Refusal.CHANGED])
 _NOT_FOUND: Final = OF_REFUSAL[Refusal.NOT_FOUND]
 

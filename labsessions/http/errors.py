@@ -40,6 +40,7 @@ UNAUTHORIZED: Final = Problem(
 ROUTE_NOT_FOUND: Final = Problem(404, "route_not_found", "Route not found")
 BODY_TOO_LARGE: Final = Problem(413, "body_too_large", "Request body too large")
 BODY_UNREADABLE: Final = Problem(400, "body_unreadable", "Request body could not be read")
+BODY_TOO_SLOW: Final = Problem(408, "body_too_slow", "Request body took too long", {"Connection": "close"})
 INVALID_JSON: Final = Problem(400, "invalid_json", "Invalid JSON in request body")
 EMPTY_BODY: Final = Problem(400, "empty_body", "Request body cannot be empty")
 NOTHING_TO_UPDATE: Final = Problem(400, "no_valid_fields", "No valid fields to update")

@@ -8,6 +8,7 @@ class ApiOptions:
     """The front door's settings; ValueError for an empty token, which an empty `Bearer` would match.
 
     `tokens`: any one of them opens the door, none at all leaves it open. `cors_origins`: `*` or a list of origins.
+    `idle_seconds`: how long a connection may be silent, or a head take. `body_seconds`: how long a body may take.
     `not_configured`: names of settings that `/` reports as missing. `version`: of the service, shown at `/`.
     """
 
@@ -17,6 +18,9 @@ class ApiOptions:
     max_body_bytes: int = 262_144  # 256 KiB (CONTRACT §1); a session with a hundred workers has 20 KiB
     max_duration_minutes: float = 43_200  # 30 days: longer is a typing error, not a lab
     not_configured: tuple[str, ...] = ()
+    # Not for operators to choose: patience with whoever keeps a connection and says nothing, or says it very slowly.
+    idle_seconds: float = 75.0  # between requests, and until the head of one is whole; proxies close theirs after 60
+    body_seconds: float = 30.0  # for a body of 256 KiB, 9 KiB a second
 
     def __post_init__(self) -> None:
         if not all(self.tokens):

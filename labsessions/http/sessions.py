@@ -23,14 +23,15 @@ from labsessions.ports import EngineError, Sessions
 class SessionRoutes:
     """Handlers of `/api/v1/labs/sessions`. They raise RefusedError for a 4xx and EngineError for a 500."""
 
-    def __init__(self, sessions: Sessions, fields: SessionFields) -> None:
+    def __init__(self, sessions: Sessions, fields: SessionFields, body_seconds: float) -> None:
         self._sessions = sessions
         self._fields = fields
+        self._body_seconds = body_seconds
         self._log: structlog.stdlib.BoundLogger = bound_logger()
 
     async def create(self, request: web.Request) -> web.Response:
         """POST: start the user's session; 409 if there is one."""
-        body = parse_object(await read_body(request))
+        body = parse_object(await read_body(request, self._body_seconds))
         lab = self._fields.lab(body, new_id=str(uuid.uuid4()))
         session = await self._ask(lab.user_id, Create(generation=str(uuid.uuid4()), lab=lab))
         self._log.info(log_lines.CREATED, **_names(session))
@@ -43,7 +44,7 @@ class SessionRoutes:
 
     async def update(self, request: web.Request) -> web.Response:
         """PUT: change members; what is wrong with the body is said before what is wrong with the session."""
-        raw = await read_body(request)
+        raw = await read_body(request, self._body_seconds)
         if not raw:
             raise RefusedError(EMPTY_BODY)
         changes = self._fields.changes(parse_object(raw))

@@ -1,5 +1,6 @@
 """JSON in and out: bodies are read and parsed, answers are put in their envelope. No field is known here."""
 
+import asyncio
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
@@ -11,6 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from labsessions.http.errors import (
     BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
     BODY_UNREADABLE,
     INVALID_JSON,
     NOT_AN_OBJECT,
@@ -79,15 +81,21 @@ def failure(problem: Problem, request_id: str) -> web.Response:
     return answer
 
 
-async def read_body(request: web.Request) -> bytes:
+async def read_body(request: web.Request, seconds: float) -> bytes:
     """The whole body, at most the application's `client_max_size` bytes after decompression.
 
-    RefusedError 413 if there is more, without reading if `Content-Length` says so; 400 if it breaks off.
+    RefusedError 413 if there is more, without reading if `Content-Length` says so; 408 if it isn't whole within
+    `seconds`; 400 if it breaks off.
     """
     if (request.content_length or 0) > request.client_max_size:
         raise RefusedError(BODY_TOO_LARGE)
     try:
-        return await request.read()
+        if request.content.is_eof():  # it came with its head, as short ones do: nothing to wait for
+            return await request.read()
+        async with asyncio.timeout(seconds):
+            return await request.read()
+    except TimeoutError as error:
+        raise RefusedError(BODY_TOO_SLOW) from error
     except web.HTTPRequestEntityTooLarge as error:
         raise RefusedError(BODY_TOO_LARGE) from error
     except (web.RequestPayloadError, ConnectionError) as error:  # malformed chunks or gzip; the client has gone

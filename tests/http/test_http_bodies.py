@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from http_driven import SESSIONS, Api, DrivenReadiness, DrivenSessions, lab_body, send_raw
 from structlog.testing import capture_logs
 
@@ -126,3 +127,26 @@ async def test_many_bodies_on_one_connection(api: Api) -> None:
     for size, status in ((LIMIT + 1, 413), (LIMIT, 201), (LIMIT * 50, 413), (LIMIT, 409)):
         async with api.post(SESSIONS, data=padded(size)) as answer:
             assert answer.status == status
+
+
+async def test_a_body_that_comes_too_slowly_is_given_up(engine: DrivenSessions, readiness: DrivenReadiness) -> None:
+    """408, the connection is closed, nothing has been created; one that comes in pieces but in time is accepted."""
+    body = json.dumps(lab_body()).encode()
+    head = HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
+    for seconds, status in ((0.0, 408), (60.0, 201)):
+        options = ApiOptions(version="1", body_seconds=seconds)
+        server = TestServer(make_app(engine, readiness, options))
+        async with server:
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(head + body[:10])
+            await writer.drain()
+            if status == 201:
+                await asyncio.sleep(0)
+                writer.write(body[10:])
+            answer = await reader.readuntil(b"}")
+            assert answer.startswith(b"HTTP/1.1 %d " % status)
+            assert (b'"code":"body_too_slow"' in answer) is (status == 408)
+            assert (b"Connection: close" in answer) is (status == 408)
+            assert len(engine.states) == (status == 201)
+            writer.close()
+            await writer.wait_closed()
