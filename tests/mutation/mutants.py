@@ -23,6 +23,7 @@ BATCHES: Final = "actors/batches.py"
 EFFECTS: Final = "actors/effects.py"
 MAILBOX: Final = "actors/mailbox.py"
 NAMESPACE: Final = "actors/namespace.py"
+SQLITE: Final = "actors/sqlite.py"
 STATEMENTS: Final = "actors/statements.py"
 
 
@@ -318,8 +319,29 @@ MUTANTS: Final = (
     Mutant(
         "sleep through an earlier alarm",
         ALARMS,
-        "        if alarm.due_ms < lane.sleeps_until_ms:\n            lane.changed.set()\n",
-        "        if alarm.due_ms < 0:\n            lane.changed.set()\n",
+        "        if due_ms < self.sleeps_until_ms:\n            self.changed.set()\n",
+        "        if due_ms < 0:\n            self.changed.set()\n",
+    ),
+    Mutant(
+        "forget an alarm that was armed during its own delivery",
+        ALARMS,
+        "            lane.announce(lane.delivering.pop(alarm.actor_id))\n",
+        "            lane.delivering.pop(alarm.actor_id)\n",
+        seen_by="tests/actors/test_alarm_races.py",
+    ),
+    Mutant(
+        "leave out the last statement of a transaction",
+        SQLITE,
+        "        for statement in of:  # Python begins",
+        "        for statement in of[:-1]:  # Python begins",
+        seen_by="tests/actors/test_store_contract.py",
+    ),
+    Mutant(
+        "keep what a failed transaction has written",
+        SQLITE,
+        "    except BaseException:\n        connection.rollback()\n        raise\n",
+        "    except BaseException:\n        connection.commit()\n        raise\n",
+        seen_by="tests/actors/test_store_contract.py",
     ),
     Mutant(
         "miss the alarm that is stored while the window is read",
