@@ -172,7 +172,7 @@ def _delete(state: State, session: Session, message: Delete, now_ms: int, policy
         # The attempts are counted on: a late answer of an earlier one must not be taken for that of a later one.
         cleanup = structs.replace(session.cleanup, in_flight=False, retry_ms=retry_ms)
     part = structs.replace(with_cleanup(session, cleanup), deleted_ms=now_ms)
-    return Decision(State(owed=(*state.owed, part)), (ended, Owed(part)), effects, Current(session))
+    return Decision(State(owed=(*state.owed, part)), (ended, Owed(part)), effects, Current(session, owed=True))
 
 
 # --- attempts ---------------------------------------------------------------------------------------------

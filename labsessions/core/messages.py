@@ -73,9 +73,13 @@ class Refusal(Enum):
 
 
 class Current(Struct, frozen=True, gc=False):
-    """The session as it is after the message (Show, Create, Update), or as it was before (Delete)."""
+    """The session as it is after the message (Show, Create, Update), or as it was before (Delete).
+
+    `owed`: the Delete has made an obligation of it, so that the service goes on to make sure of its VMs.
+    """
 
     session: Session
+    owed: bool = False
 
 
 class Done(Struct, frozen=True, gc=False):

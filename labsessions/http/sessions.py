@@ -54,18 +54,24 @@ class SessionRoutes:
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
-        session = await self._ask(_user_id(request), Delete(named_tags(request)))
-        self._log.info(log_lines.CANCELLED, **_names(session))
+        ended = await self._reply(_user_id(request), Delete(named_tags(request)))
+        session = ended.session
+        if not ended.owed:  # else its cleanup is still to come, of which the engine has its own line
+            self._log.info(log_lines.CANCELLED, **_names(session))
         self._log.info(log_lines.DELETED, **_names(session))
         data = {"user_id": session.lab.user_id, "deleted": True}
         return success(data, "Lab session deleted successfully")
 
     async def _ask(self, user_id: str | None, message: Message) -> Session:
-        """The session that the reply shows; RefusedError if the reply is a refusal or the id can be nobody's."""
+        """The session that the reply shows; errors as `_reply` has them."""
+        return (await self._reply(user_id, message)).session
+
+    async def _reply(self, user_id: str | None, message: Message) -> Current:
+        """The reply that shows a session; RefusedError if it is a refusal or the id can be nobody's."""
         reply = Refusal.NOT_FOUND if user_id is None else await self._sessions.ask(user_id, message)
         match reply:
-            case Current(session=session):
-                return session
+            case Current():
+                return reply
             case Refusal():
                 raise RefusedError(OF_REFUSAL[reply], user=user_id)
             case Done():

@@ -94,12 +94,12 @@ def test_cancel_leaves_nothing() -> None:
 
 
 def test_ensure_keeps_the_vms_for_after_the_grace_period() -> None:
-    """The reply and the history are those of any delete; the VMs are an obligation, due when the grace is over."""
+    """The history is that of any delete; the VMs are an obligation, due after the grace, and the reply says so."""
     user = ensuring(User().create(worker_nodes=worker_nodes(*WORKERS)))
     session = user.session
     decision = user.say(Delete(), NOW + 5)
 
-    assert decision.reply == Current(session)
+    assert decision.reply == Current(session, owed=True)
     assert decision.events == (Ended(session, "deleted", NOW + 5), Owed(only(user)))
     assert decision.effects == ()
     assert user.state.session is None

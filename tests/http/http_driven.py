@@ -49,7 +49,7 @@ class DrivenSessions:
     """`ports.Sessions` as the engine keeps it, without storage, runtime and backend.
 
     `advance` moves the clock and delivers the wake-ups that are due. If set, `fault` is raised by every `ask` and
-    `answer` returned instead of the core's reply.
+    `answer` returned instead of the core's reply. `policy` is what the core decides by.
     """
 
     def __init__(self) -> None:
@@ -57,6 +57,7 @@ class DrivenSessions:
         self.fault: BaseException | None = None
         self.answer: Reply | None = None
         self.asked: list[tuple[str, Message]] = []
+        self.policy = Policy()
         self.states: dict[str, State] = {}
 
     async def ask(self, user_id: str, message: Message) -> Reply:
@@ -65,7 +66,7 @@ class DrivenSessions:
         await asyncio.sleep(0)
         if self.fault is not None:
             raise self.fault
-        decision = decide(self.states.get(user_id, State()), message, self.now, Policy())
+        decision = decide(self.states.get(user_id, State()), message, self.now, self.policy)
         self.states[user_id] = decision.state
         return self.answer or decision.reply
 

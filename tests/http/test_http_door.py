@@ -11,6 +11,7 @@ from pytest_aiohttp import AiohttpClient
 
 from labsessions import log_lines
 from labsessions.core.messages import Done
+from labsessions.core.policy import Policy
 from labsessions.http import ApiOptions, make_app
 from labsessions.ports import EngineError, Readiness
 
@@ -355,6 +356,21 @@ async def test_lines_of_a_session(api: Api, log_lines_seen: list[Any]) -> None:
     expected = (log_lines.CREATED, log_lines.UPDATED, log_lines.CANCELLED, log_lines.DELETED)
     seen = [(line["event"], line["log_level"], line["user"], line["lab"]) for line in log_lines_seen]
     assert seen == [(event, "info", "ada", "lab-master") for event in expected]
+
+
+async def test_a_delete_that_leaves_obligations_cancels_nothing(
+    api: Api, engine: DrivenSessions, log_lines_seen: list[Any]
+) -> None:
+    """With `manual_delete = "ensure"` the cleanup still comes: the line that says otherwise is not written."""
+    engine.policy = Policy(owed_after_ms=0)
+    async with api.post(SESSIONS, json=lab_body()) as created, api.delete(ME) as deleted:
+        assert (created.status, deleted.status) == (201, 200)
+        assert await deleted.json() == {
+            "success": True,
+            "data": {"user_id": "ada", "deleted": True},
+            "message": "Lab session deleted successfully",
+        }
+    assert [line["event"] for line in log_lines_seen] == [log_lines.CREATED, log_lines.DELETED]
 
 
 async def test_lines_of_refusals(api: Api, log_lines_seen: list[Any]) -> None:
