@@ -67,7 +67,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         engine = EmbeddedEngine(runtime, cleaner, settings.policy())
         missing = _not_configured(settings.secrets)
-        readiness = ServiceReadiness(runtime.health, Repository(store.query).stuck, missing)
+        readiness = ServiceReadiness(runtime.health, Repository(store.query).counts, missing)
         options = _api(settings, missing)
         runner = web.AppRunner(
             make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime)),

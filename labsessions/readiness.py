@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.breaker import BreakerState
 from actors.runtime import Health
+from labsessions.repository import Counts
 
 # The dispatcher waits for the store no longer than a busy database may take (2 s) in good health.
 STALLED_SECONDS = 10.0
@@ -19,11 +20,11 @@ class ServiceReadiness:
     def __init__(
         self,
         health: Callable[[], Awaitable[Health]],
-        stuck: Callable[[], Awaitable[int]],
+        counts: Callable[[], Awaitable[Counts]],
         not_configured: tuple[str, ...],
     ) -> None:
         self._health = health
-        self._stuck = stuck
+        self._counts = counts
         self._not_configured = not_configured
 
     async def check(self) -> dict[str, Any]:
@@ -31,7 +32,7 @@ class ServiceReadiness:
         problems = [f"{name} is not set: cleanups are retried until it is" for name in self._not_configured]
         try:
             health = await self._health()
-            stuck = await self._stuck()
+            counts = await self._counts()
         except Exception as error:  # noqa: BLE001 - whatever keeps the store from answering is the finding
             problems.append(f"the store cannot be read: {error}")
             return {"ready": False, "problems": problems, "not_configured": list(self._not_configured)}
@@ -52,13 +53,18 @@ class ServiceReadiness:
             )
         if health.clock_problem is not None:
             problems.append(health.clock_problem)
-        if stuck:
-            problems.append(f"sessions stuck in cleanup: {stuck}; see last_error in labs_sessions")
+        if counts.stuck:
+            problems.append(f"sessions stuck in cleanup: {counts.stuck}; see last_error in labs_sessions")
+        if counts.owed_stuck:
+            problems.append(
+                f"VMs of deleted sessions stuck in cleanup: {counts.owed_stuck}; see last_error in owed_vms"
+            )
         return {
             "ready": ready,
             "problems": problems,
             "not_configured": list(self._not_configured),
-            "stuck": stuck,
+            "stuck": counts.stuck,
+            "owed_stuck": counts.owed_stuck,
             "undeliverable": health.undeliverable,
             "overdue_seconds": health.overdue_ms / 1000,
             "breaker": health.breaker.value,

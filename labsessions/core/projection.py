@@ -65,6 +65,7 @@ OWED_COLUMNS = (
     "attempts",
     "last_error",
     "next_attempt_at",
+    "status",
 )
 
 
@@ -137,6 +138,7 @@ def owed(state: State) -> list[dict[str, Any]]:
             "attempts": 0 if part.cleanup is None else part.cleanup.attempts,
             "last_error": None if part.cleanup is None else part.cleanup.last_error,
             "next_attempt_at": iso(part.due_ms),
+            "status": part.status,
         }
         for part in state.owed
         for vm in part.pending

@@ -146,10 +146,13 @@ def _compare_row(census: Census, name: str, expected: dict[str, Any] | None, sho
         elif shown is not None:
             census.disagree(f"{name}: labs_sessions shows a session, and the state has none", _ORPHANED)
         return
-    # Columns that only one side has belong to another release.
-    differing = [column for column, value in expected.items() if column in shown and shown[column] != value]
-    if differing:
+    if differing := _differing(expected, shown):
         census.disagree(f"{name}: its row in labs_sessions differs from its state in {', '.join(differing)}", _REWRITE)
+
+
+def _differing(expected: dict[str, Any], shown: dict[str, Any]) -> list[str]:
+    """The columns that disagree; one that only one side has belongs to another release."""
+    return [column for column, value in expected.items() if column in shown and shown[column] != value]
 
 
 def _compare_owed(census: Census, connection: sqlite3.Connection, owing: dict[tuple[str, str], dict[str, Any]]) -> None:
@@ -162,7 +165,7 @@ def _compare_owed(census: Census, connection: sqlite3.Connection, owing: dict[tu
         expected = missing.pop((shown["generation"], vm), None)
         if expected is None:
             census.disagree(f"{user}: owed_vms shows {vm}, and the state doesn't owe it", "delete this row")
-        elif differing := [column for column, value in expected.items() if shown.get(column) != value]:
+        elif differing := _differing(expected, shown):
             census.disagree(f"{user}: {vm} in owed_vms differs from the state in {', '.join(differing)}", _OWED_REWRITE)
     for line in missing.values():
         found = f"{line['user_id']}: {line['lab_request_id']} is owed and has no row in owed_vms"

@@ -397,6 +397,19 @@ def test_operators_see_each_vm_that_is_owed() -> None:
         "attempts": 1,
         "last_error": "503",
         "next_attempt_at": iso(NOW + GRACE + ENSURE.retry_interval_ms),
+        "status": "cleaning",
     }
     assert owed(user.state) == [{**common, "lab_request_id": vm} for vm in WORKERS]
     assert owed(in_flight().state) == []
+
+
+@pytest.mark.parametrize(
+    ("failures", "status"), [(0, "cleaning"), (POLICY.stuck_after - 1, "cleaning"), (POLICY.stuck_after, "stuck")]
+)
+def test_operators_see_which_vms_are_stuck(failures: int, status: str) -> None:
+    """From the failed attempt on that labels a session."""
+    user = owing()
+    for _ in range(failures):
+        user.expire()
+        user.say(user.outcome(error="503"), user.due_ms - ENSURE.backstop_ms + 1)
+    assert [line["status"] for line in owed(user.state)] == [status]

@@ -88,6 +88,16 @@ def test_a_file_of_an_older_release_owes_nothing(database: Path) -> None:
     assert (census(database).sessions, told(database)) == (1, [])
 
 
+def test_a_column_of_another_release_is_no_disagreement(tmp_path: Path) -> None:
+    """Before its upgrade `owed_vms` has no `status`; what both know is compared."""
+    database = data_with(tmp_path, [owing("alice")])
+    sql(database, "DROP INDEX owed_vms_stuck")
+    sql(database, "ALTER TABLE owed_vms DROP COLUMN status")
+    assert told(database) == []
+    sql(database, "UPDATE owed_vms SET attempts = 97 WHERE lab_request_id = 'vm-master'")
+    assert told(database) == ["alice: vm-master in owed_vms differs from the state in attempts"]
+
+
 def test_no_session_is_agreement_too(tmp_path: Path) -> None:
     """An empty table has nothing to disagree with, and no latest instant."""
     taken = census(data_with(tmp_path, []))

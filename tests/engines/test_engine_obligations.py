@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 import structlog
 from builders import GENERATION, MASTER, NOW, OTHER_GENERATION, POLICY, User, lab, worker_nodes
 from msgspec import structs
@@ -148,10 +149,11 @@ def test_the_lines_of_an_obligation() -> None:
     ]
 
 
-async def test_an_older_file_is_upgraded(tmp_path: Path) -> None:
-    """A file with the first step only gets the table, and keeps its sessions."""
+@pytest.mark.parametrize("steps", range(1, len(schema().steps)))
+async def test_an_older_file_is_upgraded(tmp_path: Path, steps: int) -> None:
+    """A file with some of the steps gets the others, and keeps its sessions."""
     path = tmp_path / "db"
-    old = Schema("labsessions", schema().steps[:1])
+    old = Schema("labsessions", schema().steps[:steps])
     user = User().create()
     store = await open_store(path, (old,))
     alarm = Alarm(user.due_ms, Lane.FIRST)
@@ -163,7 +165,9 @@ async def test_an_older_file_is_upgraded(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         assert file.execute("SELECT count(*) FROM owed_vms").fetchall() == [(0,)]
         assert file.execute("SELECT generation FROM labs_sessions").fetchall() == [(GENERATION,)]
-        assert ("labsessions", 2) in file.execute("SELECT component, version FROM schema_versions").fetchall()
+        assert ("labsessions", len(schema().steps)) in file.execute(
+            "SELECT component, version FROM schema_versions"
+        ).fetchall()
 
 
 async def test_the_rows_of_owed_vms_follow_the_state_in_a_real_file(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from labsessions.core.model import LabChanges, State
 from labsessions.core.projection import HISTORY_COLUMNS, ROW_COLUMNS, history, row
 from labsessions.engines import embedded
 from labsessions.engines.tables import projected, schema
-from labsessions.repository import Repository
 
 
 class NoCleaner:
@@ -112,20 +111,6 @@ async def test_a_request_reaches_the_actor_as_a_pykka_envelope(tmp_path: Path) -
     finally:
         await runtime.stop(0)
     assert seen == [("pykka._envelope", Show(), True)]
-
-
-async def test_the_repository_counts_stuck_sessions(tmp_path: Path) -> None:
-    """Health reads past the actors what the last commit left."""
-    store = await open_store(tmp_path / "db", (schema(),))
-    try:
-        assert await Repository(store.query).stuck() == 0
-        with closing(sqlite3.connect(tmp_path / "db")) as database, database:
-            columns = ", ".join(ROW_COLUMNS)
-            marks = ", ".join("'stuck'" for _ in ROW_COLUMNS)
-            database.execute(f"INSERT INTO labs_sessions ({columns}) SELECT {marks}")
-        assert await Repository(store.query).stuck() == 1
-    finally:
-        await store.close()
 
 
 def test_the_columns_are_those_of_the_rows() -> None:

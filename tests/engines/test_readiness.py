@@ -8,11 +8,15 @@ import pytest
 from actors.breaker import BreakerState
 from actors.runtime import Health
 from labsessions.readiness import STALLED_SECONDS, ServiceReadiness
+from labsessions.repository import Counts
 
 FINE = Health(write_error=None, undeliverable=0, overdue_ms=0, stalled_seconds=0.0)
+NONE = Counts(stuck=0, owed_stuck=0)
 
 
-async def checked(health: Health | Exception, stuck: int = 0, not_configured: tuple[str, ...] = ()) -> dict[str, Any]:
+async def checked(
+    health: Health | Exception, counts: Counts = NONE, not_configured: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The report on a runtime in this state."""
 
     async def of_runtime() -> Health:
@@ -20,10 +24,10 @@ async def checked(health: Health | Exception, stuck: int = 0, not_configured: tu
             raise health
         return health
 
-    async def of_table() -> int:
-        return stuck
+    async def of_tables() -> Counts:
+        return counts
 
-    return await ServiceReadiness(of_runtime, of_table, not_configured).check()
+    return await ServiceReadiness(of_runtime, of_tables, not_configured).check()
 
 
 async def test_all_is_well() -> None:
@@ -33,6 +37,7 @@ async def test_all_is_well() -> None:
         "problems": [],
         "not_configured": [],
         "stuck": 0,
+        "owed_stuck": 0,
         "undeliverable": 0,
         "overdue_seconds": 1.5,
         "breaker": "closed",
@@ -40,21 +45,37 @@ async def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("health", "stuck", "not_configured", "problem"),
+    ("health", "counts", "not_configured", "problem"),
     [
-        (replace(FINE, undeliverable=3), 0, (), "wake-ups that cannot be delivered: 3"),
-        (FINE, 2, (), "sessions stuck in cleanup: 2"),
-        (replace(FINE, breaker=BreakerState.OPEN, open_seconds=61.4), 0, (), "the lab backend has been down for 61 s"),
-        (replace(FINE, breaker=BreakerState.HALF_OPEN, open_seconds=5), 0, (), "the lab backend has been down for 5 s"),
-        (replace(FINE, clock_problem="the clock was set"), 0, (), "the clock was set"),
-        (FINE, 0, ("BACKEND_API_URL",), "BACKEND_API_URL is not set"),
+        (replace(FINE, undeliverable=3), NONE, (), "wake-ups that cannot be delivered: 3"),
+        (FINE, NONE._replace(stuck=2), (), "sessions stuck in cleanup: 2; see last_error in labs_sessions"),
+        (
+            FINE,
+            NONE._replace(owed_stuck=4),
+            (),
+            "VMs of deleted sessions stuck in cleanup: 4; see last_error in owed_vms",
+        ),
+        (
+            replace(FINE, breaker=BreakerState.OPEN, open_seconds=61.4),
+            NONE,
+            (),
+            "the lab backend has been down for 61 s",
+        ),
+        (
+            replace(FINE, breaker=BreakerState.HALF_OPEN, open_seconds=5),
+            NONE,
+            (),
+            "the lab backend has been down for 5 s",
+        ),
+        (replace(FINE, clock_problem="the clock was set"), NONE, (), "the clock was set"),
+        (FINE, NONE, ("BACKEND_API_URL",), "BACKEND_API_URL is not set"),
     ],
 )
 async def test_trouble_with_labs_or_backend_is_told_but_leaves_it_ready(
-    health: Health, stuck: int, not_configured: tuple[str, ...], problem: str
+    health: Health, counts: Counts, not_configured: tuple[str, ...], problem: str
 ) -> None:
     """Unready would take the API away just when people look."""
-    report = await checked(health, stuck, not_configured)
+    report = await checked(health, counts, not_configured)
     assert report["ready"] is True
     assert [problem in told for told in report["problems"]] == [True]
 
