@@ -66,14 +66,16 @@ def _console() -> Console:
 
 async def _measured(options: Options, console: Console, scenarios: Mapping[str, Scenario]) -> Report:
     placement = choose_placement()
+    # Of the code that is measured: an hour later there may be another one.
+    begun, measured = datetime.now(UTC), commit()
     with TemporaryDirectory(prefix="labsessions-bench-", dir=options.folder) as path, on_cores(placement.load):
         folder = Path(path)
         stage = Stage(folder, options.sizes, placement, lambda text: console.print(f"… {text}", style="dim"))
         machine = describe(placement, folder)
         results = [await _one(name, play, stage) for name, play in scenarios.items() if name in options.scenarios]
     return Report(
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        commit=commit(),
+        date=begun.isoformat(timespec="seconds"),
+        commit=measured,
         quick=options.quick,
         machine=machine,
         results=results,

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,23 @@ def test_the_exit_status_is_about_what_is_wrong(status: int, names: list[str]) -
     assert run_bench(Options(scenarios=names, sizes=TINY), console, scenarios) == status
     assert isinstance(console.file, io.StringIO)
     assert all(name in console.file.getvalue() for name in names)
+
+
+def test_date_and_commit_are_those_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the code that was measured, whatever has been committed meanwhile."""
+    monkeypatch.setattr("labsessions.bench.run.commit", lambda: "before")
+    begun: list[datetime] = []
+
+    async def long(_: Stage) -> Result:
+        begun.append(datetime.now(UTC))
+        monkeypatch.setattr("labsessions.bench.run.commit", lambda: "after")
+        return result(name="long")
+
+    file = tmp_path / "result.json"
+    assert run_bench(Options(scenarios=["long"], sizes=TINY, json_file=file), quiet(), {"long": long}) == 0
+    written = msgspec.json.decode(file.read_bytes(), type=Report)
+    assert written.commit == "before"
+    assert datetime.fromisoformat(written.date) <= begun[0]
 
 
 def test_a_signal_ends_the_run(tmp_path: Path) -> None:
