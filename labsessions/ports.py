@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from labsessions.core.messages import AttemptEnded, Clean, Message, Reply
+from labsessions.core.policy import Policy
 
 
 class EngineError(Exception):
@@ -11,6 +12,11 @@ class EngineError(Exception):
 
 class Sessions(Protocol):
     """The engine as HTTP sees it: one mailbox per user."""
+
+    @property
+    def policy(self) -> Policy:
+        """The limits that the engine decides by."""
+        ...
 
     async def ask(self, user_id: str, message: Message) -> Reply:
         """Say something to the user's session and wait for its reply, which is durable when it arrives.

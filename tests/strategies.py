@@ -9,7 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import UNSET, structs
 
-from labsessions.core.messages import AttemptEnded, Create, Delete, Message, Show, Update, Wake
+from labsessions.core.messages import (
+    AttemptEnded,
+    Create,
+    Delete,
+    ExtendBy,
+    ExtendUntil,
+    Message,
+    Show,
+    Update,
+    Wake,
+)
 from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State
 from labsessions.core.parts import parts
 
@@ -17,6 +27,8 @@ seeded = settings(derandomize=True, deadline=None, max_examples=100)
 
 # 9999-12-31 is the last day that a `datetime` can show; 1970 is where the service's time begins.
 LAST_MS = 253_402_300_799_999
+# Thirty days, times the largest time factor: the latest end of a session by the default settings.
+LONGEST_MS = 10 * 43_200 * 60_000
 
 instants = st.integers(0, LAST_MS)
 generations = st.uuids().map(str)
@@ -27,6 +39,11 @@ durations = st.one_of(
     st.floats(1e-9, 43_200, allow_nan=False),
     st.sampled_from([0.05, 1e-05, 1e-09, 60, 60.0, 90.5, 43_200, 0.1, 0.7]),
 )
+time_factors = st.sampled_from([1, 1.0, 1.25, 4 / 3, 2, 10]) | st.floats(1, 10)
+# Any number but 0, more often than not one that a person would ask for.
+more_minutes = st.sampled_from([30, -30, 0.05, -1e-05, 10**6]) | st.floats(
+    allow_nan=False, allow_infinity=False
+).filter(bool)
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -67,6 +84,7 @@ labs = st.builds(
     puku_domain=st.none() | st.text(),
     worker_nodes=st.none() | worker_lists(),
     load_balancers=st.none() | st.lists(objects, max_size=2),
+    time_factor=time_factors,
 )
 
 changes = st.builds(
@@ -98,7 +116,7 @@ sessions = st.builds(
     version=st.integers(1, 10_000),
     lab=labs,
     vms=st.lists(vm_ids, min_size=1, max_size=4, unique=True).map(tuple),
-    created_ms=instants,
+    created_ms=st.integers(0, LAST_MS - LONGEST_MS),
     updated_ms=instants,
     expires_ms=instants,
     cleanup=st.none() | cleanups,
@@ -125,6 +143,8 @@ def conversations(draw: st.DrawFn) -> tuple[State, Message]:
         st.one_of(
             st.builds(Create, generation=generations, lab=labs),
             st.builds(Update, changes=changes),
+            st.builds(ExtendBy, minutes=more_minutes),
+            st.builds(ExtendUntil, instant_ms=instants),
             st.just(Delete()),
             st.just(Show()),
             st.just(Wake()),

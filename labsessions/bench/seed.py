@@ -27,8 +27,8 @@ from labsessions.http.fields import SessionFields
 
 BATCH: Final = 5_000  # sessions in one commit: 20 MB of WAL, while a sync costs as little as it does for one
 MS_PER_MINUTE: Final = 60_000
-_FIELDS: Final = SessionFields(max_duration_minutes=43_200)
 _POLICY: Final = Policy()
+_FIELDS: Final = SessionFields(_POLICY.max_total_minutes, _POLICY.max_total_minutes)
 
 
 class Waiting(NamedTuple):

@@ -11,15 +11,20 @@ refusal or changes nothing. They raise only on a bug.
  cleaning   exists          being cleaned     none + Abandon     early: –                 all confirmed: none
                                                                  due: attempt + 1, Clean  else: retry noted
 
+ExtendBy and ExtendUntil are Updates of the duration, as far as the policy allows (`core.deadline`); at the limit they
+are refused.
 With `Policy.owed_after_ms` a Delete also makes the session an *obligation*: it goes on as one that is being cleaned,
 unseen by clients and beside a newer session, which takes over the VMs that it names. The parts share the one
 attempt that runs per user: the session's goes first and abandons an obligation's; obligations wait for each other.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, assert_never
 
 from msgspec import UNSET, structs
 
+from labsessions.core.deadline import move
 from labsessions.core.messages import (
     Abandon,
     AttemptEnded,
@@ -34,6 +39,9 @@ from labsessions.core.messages import (
     Effect,
     Ended,
     Event,
+    ExtendBy,
+    Extended,
+    ExtendUntil,
     Message,
     Owed,
     Refusal,
@@ -45,7 +53,7 @@ from labsessions.core.messages import (
     Updated,
     Wake,
 )
-from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State, duration_ms, named_vms
+from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State, duration_ms, named_vms, stretched
 from labsessions.core.parts import abandon, parts, rearmed, replaced, startable, take_over, with_cleanup
 from labsessions.core.policy import Policy
 
@@ -69,11 +77,13 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
             return _create(state, message, now_ms)
         case Update() if session is not None:
             return _update(state, session, message, now_ms)
+        case ExtendBy() | ExtendUntil() if session is not None:
+            return _extend(state, session, message, now_ms, policy)
         case Delete() if session is not None:
             return _delete(state, session, message, now_ms, policy)
         case Show() if session is not None:
             return Decision(state, (), (), Current(session))
-        case Update() | Delete() | Show():
+        case Update() | ExtendBy() | ExtendUntil() | Delete() | Show():
             return _refuse(state, Refusal.NOT_FOUND)
         case Wake():
             return _wake(state, now_ms, policy)
@@ -114,7 +124,7 @@ def _unchanged(state: State) -> Decision:
 def _create(state: State, message: Create, now_ms: int) -> Decision:
     if state.session is not None:
         return _refuse(state, Refusal.EXISTS)
-    lab = message.lab
+    lab = stretched(message.lab)
     session = Session(
         generation=message.generation,
         version=1,
@@ -128,12 +138,14 @@ def _create(state: State, message: Create, now_ms: int) -> Decision:
     return Decision(State(session=session, owed=owed), (Created(session), *events), effects, Current(session))
 
 
-def _is_another(session: Session, message: Update | Delete) -> bool:
+def _is_another(session: Session, message: Update | ExtendBy | ExtendUntil | Delete) -> bool:
     """Whether the client has named the states that it means, and this is none of them."""
     return message.tags is not None and session.tag not in message.tags
 
 
-def _update(state: State, session: Session, message: Update, now_ms: int) -> Decision:
+def _update(
+    state: State, session: Session, message: Update, now_ms: int, reply: Callable[[Session], Reply] = Current
+) -> Decision:
     if session.cleanup is not None:
         return _refuse(state, Refusal.BEING_CLEANED)
     if _is_another(session, message):
@@ -150,12 +162,24 @@ def _update(state: State, session: Session, message: Update, now_ms: int) -> Dec
     )
     event = Updated(updated, deadline_moved=updated.expires_ms != session.expires_ms)
     owed, events, effects = take_over(state.owed, updated.vms, now_ms)
-    return Decision(State(session=updated, owed=owed), (event, *events), effects, Current(updated))
+    return Decision(State(session=updated, owed=owed), (event, *events), effects, reply(updated))
 
 
 def _changed(lab: Lab, changes: LabChanges) -> Lab:
     given = {name: value for name in changes.__struct_fields__ if (value := getattr(changes, name)) is not UNSET}
     return structs.replace(lab, **given)
+
+
+def _extend(state: State, session: Session, message: ExtendBy | ExtendUntil, now_ms: int, policy: Policy) -> Decision:
+    if session.cleanup is None and _is_another(session, message):
+        return _refuse(state, Refusal.CHANGED)
+    to = move(session, message, now_ms, policy)
+    if isinstance(to, Refusal):
+        return _refuse(state, to)
+    reply = partial(Extended, granted_ms=to.granted_ms, partial=to.partial)
+    if to.granted_ms == 0:
+        return Decision(state, (), (), reply(session))
+    return _update(state, session, Update(LabChanges(duration=to.duration)), now_ms, reply)
 
 
 def _delete(state: State, session: Session, message: Delete, now_ms: int, policy: Policy) -> Decision:

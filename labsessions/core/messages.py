@@ -26,6 +26,26 @@ class Update(Struct, frozen=True, gc=False):
     tags: frozenset[str] | None = None
 
 
+class ExtendBy(Struct, frozen=True, gc=False):
+    """A client wants so many minutes more, times the session's time factor; less than 0 shortens.
+
+    `tags` as for Update.
+    """
+
+    minutes: int | float
+    tags: frozenset[str] | None = None
+
+
+class ExtendUntil(Struct, frozen=True, gc=False):
+    """A client wants its session to end at this instant, later or earlier, whatever the time factor.
+
+    `tags` as for Update.
+    """
+
+    instant_ms: int
+    tags: frozenset[str] | None = None
+
+
 class Delete(Struct, frozen=True, gc=False):
     """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5).
 
@@ -58,7 +78,7 @@ class AttemptEnded(Struct, frozen=True, gc=False):
     backend_up: bool | None = None
 
 
-Message = Create | Update | Delete | Show | Wake | AttemptEnded
+Message = Create | Update | ExtendBy | ExtendUntil | Delete | Show | Wake | AttemptEnded
 
 # --- out: replies ----------------------------------------------------------------------------------------
 
@@ -70,6 +90,7 @@ class Refusal(Enum):
     EXISTS = "exists"
     BEING_CLEANED = "being_cleaned"
     CHANGED = "changed"
+    LIMIT_REACHED = "limit_reached"
 
 
 class Current(Struct, frozen=True, gc=False):
@@ -82,11 +103,22 @@ class Current(Struct, frozen=True, gc=False):
     owed: bool = False
 
 
+class Extended(Struct, frozen=True, gc=False):
+    """The session with its new deadline, which is `granted_ms` later than the old one (less than 0: earlier).
+
+    `partial`: more was asked for than the limit leaves; it now ends at the limit.
+    """
+
+    session: Session
+    granted_ms: int
+    partial: bool
+
+
 class Done(Struct, frozen=True, gc=False):
     """The answer to a message that nobody waits for with a question: Wake and AttemptEnded."""
 
 
-Reply = Current | Refusal | Done
+Reply = Current | Extended | Refusal | Done
 
 # --- out: events -----------------------------------------------------------------------------------------
 

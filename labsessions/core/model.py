@@ -5,18 +5,25 @@ Attribute names are Python's, encoded names are the contract's (CONTRACT §1, "F
 """
 
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType, field, structs
 
 Status = Literal["active", "cleaning", "stuck"]
 
 MS_PER_MINUTE = 60_000
+# Two floats have at most 17 digits each, and the milliseconds of a minute have five: their product is exact.
+_EXACT = Context(prec=40)
 
 
 class Lab(Struct, frozen=True, kw_only=True, gc=False):
-    """What the client says of a lab, as validated. `vm` and the lists keep members that we don't know."""
+    """What the client says of a lab, as validated. `vm` and the lists keep members that we don't know.
+
+    `duration` is in minutes. `time_factor` is for who needs more time than others: of a session, `duration` is what the
+    client gave times this factor (`stretched`), so that the deadline is creation + duration for everybody.
+    """
 
     id: str
     lab_id: str = field(name="labId")
@@ -37,6 +44,7 @@ class Lab(Struct, frozen=True, kw_only=True, gc=False):
     puku_domain: str | None = None
     worker_nodes: list[dict[str, Any]] | None = None
     load_balancers: list[dict[str, Any]] | None = field(name="loadBalancers", default=None)
+    time_factor: int | float = 1
 
 
 class LabChanges(Struct, frozen=True, kw_only=True, gc=False):
@@ -128,12 +136,32 @@ class State(Struct, frozen=True, kw_only=True, gc=False):
     owed: tuple[Session, ...] = ()
 
 
-def duration_ms(minutes: float) -> int:
+# Clients send few different durations, and each answer that shows a session asks for one.
+@lru_cache(maxsize=1024)
+def duration_ms(minutes: float, factor: float = 1) -> int:
     """Milliseconds of a duration in minutes, rounded up: never a millisecond short (CONTRACT §3.1).
 
-    Decimal, because 0.05 * 60000 is 3000.0000000000005 in floating point and would round up to 3001.
+    Decimal, because 0.05 * 60000 is 3000.0000000000005 in floating point and would round up to 3001. `factor`
+    multiplies the duration.
     """
-    return int((Decimal(repr(minutes)) * MS_PER_MINUTE).to_integral_value(ROUND_CEILING))
+    exact = _EXACT.multiply(Decimal(repr(minutes)) * MS_PER_MINUTE, Decimal(repr(factor)))
+    return int(exact.to_integral_value(ROUND_CEILING))
+
+
+def minutes_of(ms: int) -> int | float:
+    """The duration in minutes that `duration_ms` turns into exactly so many milliseconds.
+
+    Rounded down to the millionth of a minute, 0.06 ms: fifteen digits at most, of which a float loses none.
+    """
+    minutes, rest = divmod(ms, MS_PER_MINUTE)
+    return ms * 50 // 3 / 1_000_000 if rest else minutes
+
+
+def stretched(lab: Lab) -> Lab:
+    """The lab of a session for what a client has sent: its duration is multiplied by the time factor."""
+    if lab.time_factor == 1:
+        return lab
+    return structs.replace(lab, duration=minutes_of(duration_ms(lab.duration, lab.time_factor)))
 
 
 def named_vms(lab_request_id: str, worker_nodes: Sequence[dict[str, Any]] | None) -> tuple[str, ...]:

@@ -8,14 +8,16 @@ from msgspec import Struct
 
 
 class Policy(Struct, frozen=True, kw_only=True, gc=False):
-    """Limits of a cleanup, in milliseconds where the name says so.
+    """Limits of a session and its cleanup, in milliseconds where the name says so.
 
+    `max_total_minutes`: the longest that a session may last, extensions included; times its time factor.
     `retry_interval_ms`: from a failure to the next attempt. `attempt_limit_ms`: the longest that an attempt
     may run. `spread`: the largest share of the interval that is added per session, 0 to 0.1, so that sessions
     that failed together don't return together. `stuck_after`: the attempt whose failure labels it stuck.
     `owed_after_ms`: how long after a manual delete the service deletes the VMs itself; None: it doesn't at all.
     """
 
+    max_total_minutes: float = 43_200
     retry_interval_ms: int = 300_000
     attempt_limit_ms: int = 60_000
     spread: float = 0.1

@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 
+from labsessions.core.deadline import latest_ms, why_not
 from labsessions.core.messages import Ended
 from labsessions.core.model import Session, State
+from labsessions.core.policy import Policy
 
 ROW_COLUMNS = (
     "user_id",
@@ -145,8 +147,9 @@ def owed(state: State) -> list[dict[str, Any]]:
     ]
 
 
-def public(session: Session, now_ms: int) -> dict[str, Any]:
-    """The session as clients see it (CONTRACT §1), seen at `now_ms`."""
+def public(session: Session, now_ms: int, policy: Policy) -> dict[str, Any]:
+    """The session as clients see it (CONTRACT §1), seen at `now_ms`; `policy` says whether it can get more time."""
+    reason = why_not(session, now_ms, policy)
     body: dict[str, Any] = msgspec.to_builtins(session.lab)
     body["created_at"] = iso(session.created_ms)
     body["updated_at"] = iso(session.updated_ms)
@@ -154,6 +157,9 @@ def public(session: Session, now_ms: int) -> dict[str, Any]:
     body["expires_at"] = iso(session.expires_ms)
     body["remaining_seconds"] = max(0, session.expires_ms - now_ms) / 1000
     body["server_time"] = iso(now_ms)
+    body["max_expires_at"] = iso(latest_ms(session, policy))
+    body["extendable"] = reason is None
+    body["why_not"] = None if reason is None else reason.value
     if session.cleanup is not None:
         body["attempts"] = session.cleanup.attempts
         body["last_error"] = session.cleanup.last_error

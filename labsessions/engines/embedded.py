@@ -94,6 +94,7 @@ class EmbeddedEngine:
         self, runtime: Runtime, cleaner: Cleaner, policy: Policy, manager: type[SessionManager] = SessionManager
     ) -> None:
         self._clock: Clock = runtime.clock
+        self.policy = policy
         log = bound_logger()
         self._namespace = runtime.namespace(
             NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy, log)

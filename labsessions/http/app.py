@@ -35,13 +35,14 @@ def make_app(
 
 
 def _routes(sessions: Sessions, readiness: Readiness, options: ApiOptions) -> list[tuple[Endpoint, Handler]]:
-    fields = SessionFields(options.max_duration_minutes)
+    fields = SessionFields(options.max_duration_minutes, sessions.policy.max_total_minutes)
     labs = SessionRoutes(sessions, fields, options.body_seconds)
     health = HealthRoutes(sessions, readiness)
     routes: list[tuple[Endpoint, Handler]] = [
         (endpoints.CREATE, labs.create),
         (endpoints.SHOW, labs.show),
         (endpoints.UPDATE, labs.update),
+        (endpoints.EXTEND, labs.extend),
         (endpoints.DELETE, labs.delete),
         (endpoints.HEALTH, health.health),
         (endpoints.LIVE, health.live),

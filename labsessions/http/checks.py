@@ -66,12 +66,33 @@ def _timestamp(path: str, value: Any) -> Faults:
     return _fault(path, "an ISO 8601 timestamp", got)
 
 
+def _instant(path: str, value: Any) -> Faults:
+    """A timestamp without an offset would mean another instant to each reader."""
+    if faults := _timestamp(path, value):
+        return faults
+    if datetime.fromisoformat(value).utcoffset() is None:
+        return _fault(path, "an ISO 8601 timestamp with an offset, e.g. 2027-01-15T09:00:00Z", "one without")
+    return ()
+
+
+def _more_minutes(path: str, value: Any) -> Faults:
+    if isinstance(value, bool) or not isinstance(value, _NUMBER) or value == 0:
+        return _fault(path, "a number of minutes other than 0", kind(value))
+    return ()
+
+
 TEXT: Final = Check(_text, {"type": "string"})
 FILLED: Final = Check(_filled, {"type": "string", "minLength": 1})
 USER_ID: Final = Check(
     _user_id, {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID, "description": "Printable characters"}
 )
 TIMESTAMP: Final = Check(_timestamp, {"type": "string", "format": "date-time", "description": "ISO 8601"})
+INSTANT: Final = Check(
+    _instant, {"type": "string", "format": "date-time", "description": "ISO 8601 with an offset from UTC, or `Z`"}
+)
+MORE_MINUTES: Final = Check(
+    _more_minutes, {"type": "number", "not": {"const": 0}, "description": "Minutes; less than 0 shortens"}
+)
 
 
 def minutes(limit: float) -> Check:
@@ -80,9 +101,20 @@ def minutes(limit: float) -> Check:
     def find(path: str, value: Any) -> Faults:
         if isinstance(value, bool) or not isinstance(value, _NUMBER) or value <= 0:
             return _fault(path, "a number of minutes greater than 0", kind(value))
-        return _fault(path, f"at most {limit} minutes", kind(value)) if value > limit else ()
+        return _fault(path, f"at most {limit:.15g} minutes", kind(value)) if value > limit else ()
 
     return Check(find, {"type": "number", "exclusiveMinimum": 0, "maximum": limit, "description": "Minutes"})
+
+
+def number(low: int, high: int, description: str) -> Check:
+    """A number from `low` to `high`, fractions too."""
+
+    def find(path: str, value: Any) -> Faults:
+        if isinstance(value, bool) or not isinstance(value, _NUMBER) or not low <= value <= high:
+            return _fault(path, f"a number from {low} to {high}", kind(value))
+        return ()
+
+    return Check(find, {"type": "number", "minimum": low, "maximum": high, "description": description})
 
 
 def integer(low: int, high: int) -> Check:

@@ -86,6 +86,18 @@ UPDATE: Final = Endpoint(
     ),
     conditional=True,
 )
+EXTEND: Final = Endpoint(
+    "POST",
+    f"{SESSIONS}/{{user_id}}/extend",
+    "Move the end of the user's lab session",
+    answers=(Answer(200, "Lab session extended successfully", "ExtendedSession"),),
+    body="Extension",
+    problems=(
+        *(*_OF_BODY, EMPTY_BODY, MISSING_FIELDS, *_OF_CONDITION, _NOT_FOUND),
+        *(OF_REFUSAL[Refusal.BEING_CLEANED], OF_REFUSAL[Refusal.LIMIT_REACHED]),
+    ),
+    conditional=True,
+)
 DELETE: Final = Endpoint(
     "DELETE",
     f"{SESSIONS}/{{user_id}}",

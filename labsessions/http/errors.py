@@ -13,12 +13,16 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Problem(NamedTuple):
-    """One way to fail, as the client sees it; `headers` belong to the answer."""
+    """One way to fail, as the client sees it; `headers` belong to the answer.
+
+    `why_not` is shown where a session cannot be changed or extended: the word that is in its body too.
+    """
 
     status: int
     code: str
     text: str
     headers: Mapping[str, str] = _NO_HEADERS
+    why_not: str | None = None
 
     def saying(self, text: str) -> "Problem":
         """The same with a text for this request."""
@@ -59,8 +63,16 @@ OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
         "session_exists",
         "User already has an active lab session. Only one active lab per user is allowed.",
     ),
-    Refusal.BEING_CLEANED: Problem(409, "session_being_cleaned", "Lab session is being cleaned up"),
+    Refusal.BEING_CLEANED: Problem(
+        409, "session_being_cleaned", "Lab session is being cleaned up", why_not=Refusal.BEING_CLEANED.value
+    ),
     Refusal.CHANGED: Problem(412, "session_changed", "Lab session has changed since it was read"),
+    Refusal.LIMIT_REACHED: Problem(
+        409,
+        "extension_limit_reached",
+        "Lab session cannot be extended any further",
+        why_not=Refusal.LIMIT_REACHED.value,
+    ),
 }
 
 

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from labsessions.http.checks import USER_ID, Schema
 from labsessions.http.endpoints import Answer, Endpoint
-from labsessions.http.errors import METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND, Problem
+from labsessions.http.errors import METHOD_NOT_ALLOWED, OF_REFUSAL, ROUTE_NOT_FOUND, Problem
+from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
 
 _JSON: Final = "application/json"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _MESSAGES: Final = {"type": "array", "items": {"type": "string"}}
+_REASONS: Final = [problem.why_not for problem in OF_REFUSAL.values() if problem.why_not is not None]
 
 EXAMPLE: Final[Mapping[str, Any]] = {
     "labId": "k8s-101",
@@ -33,6 +35,8 @@ EXAMPLE: Final[Mapping[str, Any]] = {
     ],
 }
 EXAMPLE_CHANGES: Final[Mapping[str, Any]] = {"duration": 90}
+EXAMPLE_EXTENSION: Final[Mapping[str, Any]] = {"minutes": 30}
+_EXAMPLES: Final = {"Lab": EXAMPLE, "LabChanges": EXAMPLE_CHANGES, "Extension": EXAMPLE_EXTENSION}
 
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
@@ -80,8 +84,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
-        example = EXAMPLE if endpoint.body == "Lab" else EXAMPLE_CHANGES
-        content = {_JSON: {"schema": _reference(endpoint.body), "example": example}}
+        content = {_JSON: {"schema": _reference(endpoint.body), "example": _EXAMPLES[endpoint.body]}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -93,7 +96,7 @@ def _success(answer: Answer) -> dict[str, Any]:
         schema = {"type": "object", "required": [*members], "properties": members}
     media = "text/html" if answer.schema == "Page" else _JSON
     described: dict[str, Any] = {"description": answer.description, "content": {media: {"schema": schema}}}
-    if answer.schema == "Session":
+    if answer.schema.endswith("Session"):
         described["headers"] = {"ETag": {"schema": {"type": "string"}, "description": _ETAG}}
     return described
 
@@ -125,13 +128,19 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
     return {
         "Lab": lab,
         "LabChanges": fields.changes_schema(),
+        "Extension": EXTENSION,
         "Session": _session(lab),
+        "ExtendedSession": {
+            "allOf": [_reference("Session"), {"required": ["extension"], "properties": {"extension": _granted()}}]
+        },
         "Deleted": _object(user_id={"type": "string"}, deleted={"const": True}),
         "Failure": _object(
+            ("why_not",),
             success={"const": False},
             error={"type": "string", "description": "For people"},
             code={"type": "string", "description": "For programs"},
             request_id={"type": "string"},
+            why_not={"type": "string", "description": "As in the session, where that is the reason"},
         ),
         "Health": _object(
             ("problems",),
@@ -175,6 +184,11 @@ def _session(lab: Schema) -> Schema:
         "expires_at": _INSTANT,
         "remaining_seconds": {"type": "number", "minimum": 0},
         "server_time": _INSTANT,
+        "max_expires_at": {**_INSTANT, "description": "The latest end that it can be given"},
+        "extendable": {"type": "boolean", "description": "Whether it could get more time now"},
+        "why_not": {"enum": [None, *_REASONS], "description": "Why it could not"},
+        "duration": {"type": "number", "exclusiveMinimum": 0, "description": "Minutes from creation to end"},
+        "time_factor": {"type": "number", "minimum": 1},
     }
     under_cleanup = {
         "attempts": {"type": "integer", "minimum": 0, "description": "Cleanup attempts begun"},
@@ -183,9 +197,17 @@ def _session(lab: Schema) -> Schema:
     }
     return {
         "type": "object",
-        "required": [*lab["properties"], *made],
+        "required": [*(lab["properties"] | made)],
         "properties": {**lab["properties"], "id": {"type": "string"}, **made, **under_cleanup},
     }
+
+
+def _granted() -> Schema:
+    return _object(
+        granted_seconds={"type": "number", "description": "How much later it ends now; less than 0: earlier"},
+        partial={"type": "boolean", "description": "Whether more was asked for"},
+        left_seconds={"type": "number", "minimum": 0, "description": "How much more it could get"},
+    )
 
 
 def _object(optional: tuple[str, ...] = (), **members: Schema) -> Schema:

@@ -39,7 +39,7 @@ def page(description: Mapping[str, Any], problems: Iterable[Problem]) -> str:
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
     ]
-    named = [_schema(name, schemas[name]) for name in ("Lab", "LabChanges", "Session")]
+    named = [_schema(name, schemas[name]) for name in ("Lab", "LabChanges", "Extension", "Session")]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -83,7 +83,8 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
 def _kind(schema: Mapping[str, Any]) -> str:
     """A schema in a few words."""
     if "enum" in schema:
-        return " or ".join(f"<code>{escape(str(each))}</code>" for each in schema["enum"])
+        values = ("null" if each is None else str(each) for each in schema["enum"])
+        return " or ".join(f"<code>{escape(value)}</code>" for value in values)
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     words = " or ".join(kinds)
     bounds = [

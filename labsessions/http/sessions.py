@@ -1,23 +1,26 @@
-"""The four routes of a lab session: words to the engine, replies into answers. Nothing is decided here."""
+"""The routes of a lab session: words to the engine, replies into answers. Nothing is decided here."""
 
 import uuid
-from typing import assert_never
+from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from aiohttp import web
 
 from labsessions import log_lines
-from labsessions.core.messages import Create, Current, Delete, Done, Message, Refusal, Show, Update
+from labsessions.core.messages import Create, Current, Delete, Extended, Message, Refusal, Show, Update
 from labsessions.core.model import Session
 from labsessions.core.projection import public
 from labsessions.http.checks import is_user_id
 from labsessions.http.conditions import named_tags, tagged
 from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
+from labsessions.http.extension import extension, granted
 from labsessions.http.fields import SessionFields
 from labsessions.http.wire import parse_object, read_body, success
 from labsessions.log_lines import bound_logger
 from labsessions.ports import EngineError, Sessions
+
+_Kind = TypeVar("_Kind", Current, Extended)
 
 
 class SessionRoutes:
@@ -44,17 +47,23 @@ class SessionRoutes:
 
     async def update(self, request: web.Request) -> web.Response:
         """PUT: change members; what is wrong with the body is said before what is wrong with the session."""
-        raw = await read_body(request, self._body_seconds)
-        if not raw:
-            raise RefusedError(EMPTY_BODY)
-        changes = self._fields.changes(parse_object(raw))
+        changes = self._fields.changes(await self._body(request))
         session = await self._ask(_user_id(request), Update(changes, named_tags(request)))
         self._log.info(log_lines.UPDATED, **_names(session))
         return tagged(success(self._seen_now(session), "Lab session updated successfully"), session)
 
+    async def extend(self, request: web.Request) -> web.Response:
+        """POST …/extend: move the deadline as far as the limit allows; the answer says how far that was."""
+        wanted = extension(await self._body(request), named_tags(request))
+        reply = await self._reply(_user_id(request, segment=-2), wanted, Extended)
+        data = self._seen_now(reply.session)
+        data["extension"] = moved = granted(reply, self._sessions.policy)
+        self._log.info(log_lines.EXTENDED, **_names(reply.session), granted_seconds=moved["granted_seconds"])
+        return tagged(success(data, "Lab session extended successfully"), reply.session)
+
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
-        ended = await self._reply(_user_id(request), Delete(named_tags(request)))
+        ended = await self._reply(_user_id(request), Delete(named_tags(request)), Current)
         session = ended.session
         if not ended.owed:  # else its cleanup is still to come, of which the engine has its own line
             self._log.info(log_lines.CANCELLED, **_names(session))
@@ -62,33 +71,36 @@ class SessionRoutes:
         data = {"user_id": session.lab.user_id, "deleted": True}
         return success(data, "Lab session deleted successfully")
 
+    async def _body(self, request: web.Request) -> dict[str, object]:
+        """The object that says what to change; RefusedError 400 if there is none."""
+        raw = await read_body(request, self._body_seconds)
+        if not raw:
+            raise RefusedError(EMPTY_BODY)
+        return parse_object(raw)
+
     async def _ask(self, user_id: str | None, message: Message) -> Session:
         """The session that the reply shows; errors as `_reply` has them."""
-        return (await self._reply(user_id, message)).session
+        return (await self._reply(user_id, message, Current)).session
 
-    async def _reply(self, user_id: str | None, message: Message) -> Current:
-        """The reply that shows a session; RefusedError if it is a refusal or the id can be nobody's."""
+    async def _reply(self, user_id: str | None, message: Message, kind: type[_Kind]) -> _Kind:
+        """The reply, which is of this kind; RefusedError if it is a refusal or the id can be nobody's."""
         reply = Refusal.NOT_FOUND if user_id is None else await self._sessions.ask(user_id, message)
-        match reply:
-            case Current():
-                return reply
-            case Refusal():
-                raise RefusedError(OF_REFUSAL[reply], user=user_id)
-            case Done():
-                raise EngineError(f"the engine answered Done to {type(message).__name__}")
-            case _:  # pragma: no cover
-                assert_never(reply)
+        if isinstance(reply, kind):
+            return reply
+        if isinstance(reply, Refusal):
+            raise RefusedError(OF_REFUSAL[reply], user=user_id)
+        raise EngineError(f"the engine answered {type(reply).__name__} to {type(message).__name__}")
 
     def _seen_now(self, session: Session) -> dict[str, object]:
-        return public(session, self._sessions.now_ms())
+        return public(session, self._sessions.now_ms(), self._sessions.policy)
 
 
-def _user_id(request: web.Request) -> str | None:
-    """The last segment of the path, percent-decoded; None if it is no valid id, so that nobody has it.
+def _user_id(request: web.Request, segment: int = -1) -> str | None:
+    """This segment of the path, percent-decoded; None if it is no valid id, so that nobody has it.
 
     Decoded here, because the router leaves invalid UTF-8 as it was: `%FF` would be the user named "%FF".
     """
-    user_id = request.rel_url.raw_path.rpartition("/")[2]
+    user_id = request.rel_url.raw_path.split("/")[segment]
     if "%" in user_id:
         try:
             user_id = unquote_to_bytes(user_id).decode()

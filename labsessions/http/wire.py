@@ -76,6 +76,8 @@ def success(data: Any, message: str, status: int = 200) -> web.Response:
 def failure(problem: Problem, request_id: str) -> web.Response:
     """The contract's envelope of a failure, with the stable code and the id that finds the log lines."""
     body = {"success": False, "error": problem.text, "code": problem.code, "request_id": request_id}
+    if problem.why_not is not None:
+        body["why_not"] = problem.why_not
     answer = json_answer(body, problem.status)
     answer.headers.update(problem.headers)
     return answer

@@ -38,10 +38,21 @@ class Api(_Section):
         le=LONGEST_LAB_MINUTES,
         description="The longest duration of a lab in minutes (30 days; above 0, at most 5270400).",
     )
+    max_total_minutes: Float = Field(
+        default=0,
+        ge=0,
+        le=LONGEST_LAB_MINUTES,
+        description="The longest duration with all extensions in minutes (0 to 5270400; 0 is max_duration_minutes).",
+    )
     cors_origins: Origins = Field(
         default=("*",),
         description='The browser origins that may call the API, e.g. "https://labs.example"; "*" is any.',
     )
+
+    @property
+    def total_limit_minutes(self) -> float:
+        """The limit in force of all that a lab may last."""
+        return self.max_total_minutes or self.max_duration_minutes
 
 
 class Backend(_Section):
@@ -249,6 +260,7 @@ class Settings(BaseSettings):
     def policy(self) -> Policy:
         """The numbers that the core decides by."""
         return Policy(
+            max_total_minutes=self.api.total_limit_minutes,
             retry_interval_ms=self.cleanup.retry_interval_ms,
             attempt_limit_ms=self.cleanup.attempt_limit_ms,
             spread=self.cleanup.retry_spread,

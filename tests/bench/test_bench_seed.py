@@ -49,7 +49,7 @@ async def engine(stack: AsyncExitStack, data: Path, clock: ManualClock) -> Embed
 def create(user: str) -> Create:
     """What a POST of the benchmark's lab asks the engine for."""
     body = lab_body(user, DURATION_MS / MS_PER_MINUTE)
-    return Create("11111111-1111-4111-8111-111111111111", SessionFields(43_200).lab(body, new_id="made-up"))
+    return Create("11111111-1111-4111-8111-111111111111", SessionFields(43_200, 43_200).lab(body, new_id="made-up"))
 
 
 def contents(data: Path) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ async def test_the_engine_serves_and_cleans_up_what_was_seeded(tmp_path: Path) -
         shown = await sessions.ask(user, Show())
         assert isinstance(shown, Current)
         assert (shown.session.lab.lab_request_id, shown.session.expires_ms) == (master_of(user), NOW + DURATION_MS)
-        assert shown.session.lab == SessionFields(43_200).lab(
+        assert shown.session.lab == SessionFields(43_200, 43_200).lab(
             lab_body(user, DURATION_MS / MS_PER_MINUTE), shown.session.lab.id
         )
         await sessions.ask(other, Delete())

@@ -1,14 +1,14 @@
 """How a state is stored: it comes back as it was, older files open, and damage is told, not guessed at."""
 
 import pytest
-from builders import NOW, POLICY, User, worker_nodes
+from builders import MINUTE, NOW, POLICY, User, worker_nodes
 from hypothesis import given
 from msgspec import structs
 from strategies import seeded, states
 
 from labsessions.core.codec import UnreadableStateError, decode, encode
 from labsessions.core.machine import wake_at
-from labsessions.core.messages import Delete
+from labsessions.core.messages import Delete, ExtendBy, Extended
 from labsessions.core.model import Cleanup, Lab, Session, State
 from labsessions.core.projection import row
 
@@ -202,6 +202,15 @@ def test_a_file_from_before_obligations_opens() -> None:
         assert state.owed == ()
         assert state.session is not None
         assert state.session.deleted_ms is None
+
+
+def test_a_file_from_before_time_factors_opens() -> None:
+    """Nobody had extra time then; such a session can be extended by this release."""
+    user = User()
+    user.state = decode(V1_ACTIVE)
+    assert user.session.lab.time_factor == 1
+    assert user.say(ExtendBy(30), NOW).reply == Extended(user.session, 30 * MINUTE, partial=False)
+    assert decode(encode(user.state)) == user.state
 
 
 def test_obligations_are_stored_without_a_session() -> None:

@@ -3,7 +3,17 @@
 import pytest
 from builders import MINUTE, NOW, User
 
-from labsessions.core.messages import Current, Delete, Refusal, Update, Wake
+from labsessions.core.messages import (
+    Current,
+    Delete,
+    ExtendBy,
+    Extended,
+    ExtendUntil,
+    Message,
+    Refusal,
+    Update,
+    Wake,
+)
 from labsessions.core.model import LabChanges
 
 LATER = NOW + MINUTE
@@ -15,12 +25,12 @@ def condition(*tags: str) -> frozenset[str]:
     return frozenset(tags)
 
 
-@pytest.mark.parametrize("message", [Update(CHANGE), Delete()])
-def test_without_a_condition_any_state_will_do(message: Update | Delete) -> None:
+@pytest.mark.parametrize("message", [Update(CHANGE), ExtendBy(5), ExtendUntil(LATER), Delete()])
+def test_without_a_condition_any_state_will_do(message: Message) -> None:
     """As the contract has it."""
     user = User().create()
     user.say(Update(CHANGE), LATER)
-    assert isinstance(user.say(message, LATER).reply, Current)
+    assert isinstance(user.say(message, LATER).reply, Current | Extended)
 
 
 def test_the_tag_changes_with_every_change_and_with_nothing_else() -> None:
@@ -42,7 +52,17 @@ def test_the_tag_of_a_later_session_is_another() -> None:
     assert user.session.tag != first
 
 
-@pytest.mark.parametrize("make", [lambda tags: Update(CHANGE, tags), Delete], ids=["update", "delete"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda tags: Update(CHANGE, tags),
+        lambda tags: ExtendBy(5, tags),
+        lambda tags: ExtendBy(10**9, tags),
+        lambda tags: ExtendUntil(LATER, tags),
+        Delete,
+    ],
+    ids=["update", "by", "beyond the limit", "until", "delete"],
+)
 def test_what_was_read_before_a_change_is_refused_after_it(make: type[Delete]) -> None:
     """The one before: refused, and nothing has changed. The one in force, alone or among others: as without."""
     user = User().create()
@@ -53,13 +73,14 @@ def test_what_was_read_before_a_change_is_refused_after_it(make: type[Delete]) -
         decision = user.say(make(tags), LATER)
         assert (decision.reply, decision.events, decision.effects) == (Refusal.CHANGED, (), ())
         assert user.state is state
-    assert isinstance(user.say(make(condition(before, user.session.tag)), LATER).reply, Current)
+    assert isinstance(user.say(make(condition(before, user.session.tag)), LATER).reply, Current | Extended)
 
 
 def test_nobody_has_a_state() -> None:
     """Without a session it is a 404 whatever was meant."""
     user = User()
     assert user.say(Update(CHANGE, condition("a")), NOW).reply is Refusal.NOT_FOUND
+    assert user.say(ExtendBy(5, condition("a")), NOW).reply is Refusal.NOT_FOUND
     assert user.say(Delete(condition("a")), NOW).reply is Refusal.NOT_FOUND
 
 
@@ -71,4 +92,5 @@ def test_a_cleanup_is_a_change() -> None:
     now = user.session.expires_ms
     assert user.say(Delete(condition(before)), now).reply is Refusal.CHANGED
     assert user.say(Update(CHANGE, condition(before)), now).reply is Refusal.BEING_CLEANED
+    assert user.say(ExtendBy(5, condition(before)), now).reply is Refusal.BEING_CLEANED
     assert isinstance(user.say(Delete(condition(user.session.tag)), now).reply, Current)

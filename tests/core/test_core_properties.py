@@ -6,7 +6,7 @@ The model knows what the contract promises – who owes what, since when, until 
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from builders import GENERATION, HOUR, MASTER, NOW, POLICY, User, lab, worker_nodes
+from builders import GENERATION, HOUR, MASTER, MINUTE, NOW, POLICY, User, lab, worker_nodes
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -26,6 +26,9 @@ from labsessions.core.messages import (
     Delete,
     Ended,
     Event,
+    ExtendBy,
+    Extended,
+    ExtendUntil,
     Message,
     Owed,
     Refusal,
@@ -40,7 +43,9 @@ from labsessions.core.messages import (
 from labsessions.core.model import LabChanges
 from labsessions.core.projection import public, row
 
-SPREAD = structs.replace(POLICY, spread=0.1)
+# Longer than any duration of a POST or PUT, so that only extensions meet the limit.
+LIMIT = 100 * MINUTE
+SPREAD = structs.replace(POLICY, spread=0.1, max_total_minutes=100)
 WORKERS = ("w1", "w2", "w3")
 
 minutes = st.sampled_from([0.05, 1, 1e-05, 5, 90.5])
@@ -116,6 +121,37 @@ class OneUser(RuleBasedStateMachine):
             self.take_over(set(ids))
         self.part.not_before_ms = self.deadline_ms
         self.say(message)
+
+    @rule(by_minutes=st.sampled_from([1e-05, 0.05, 5, 60, 600, -0.05, -5, -60]))
+    def extend_by(self, by_minutes: float) -> None:
+        """More time counts from the deadline, or from now if that has passed; less counts from the deadline."""
+        end_ms = max(self.deadline_ms, self.now_ms) if by_minutes > 0 else self.deadline_ms
+        magnitude_ms = -(-Fraction(repr(abs(by_minutes))) * 60_000).__floor__()
+        wanted_ms = end_ms + (magnitude_ms if by_minutes > 0 else -magnitude_ms)
+        self.extend(ExtendBy(by_minutes), wanted_ms)
+
+    @rule(offset_ms=st.sampled_from([-HOUR, -1, 0, 1, 5_000, HOUR]), limit=st.booleans())
+    def extend_until(self, offset_ms: int, *, limit: bool) -> None:
+        """An instant around now, or around the limit."""
+        wanted_ms = offset_ms + (self.created_ms + LIMIT if limit else self.now_ms)
+        self.extend(ExtendUntil(wanted_ms), wanted_ms)
+
+    def extend(self, message: ExtendBy | ExtendUntil, wanted_ms: int) -> None:
+        """Say it; it is refused, or the deadline is `wanted_ms` as far as the limit and the time allow."""
+        before, limit_ms = self.deadline_ms, self.created_ms + LIMIT
+        if self.part is None or self.part.attempts:
+            assert self.say(message) is (Refusal.BEING_CLEANED if self.part else Refusal.NOT_FOUND)
+            return
+        longer = wanted_ms > max(before, self.now_ms)
+        if longer and max(before, self.now_ms) >= limit_ms:
+            assert self.say(message) is Refusal.LIMIT_REACHED
+            return
+        after = min(wanted_ms, limit_ms) if longer else min(before, max(wanted_ms, self.now_ms, self.created_ms + 1))
+        self.part.not_before_ms = after
+        reply = self.say(message)
+        assert reply == Extended(self.user.session, after - before, partial=longer and after < wanted_ms)
+        self.minutes = self.user.session.lab.duration
+        assert self.deadline_ms == after
 
     @rule()
     def delete(self) -> None:
@@ -365,7 +401,7 @@ class OneUser(RuleBasedStateMachine):
         shown = row(self.user.state)
         if shown is None:
             return
-        body = public(self.user.session, self.now_ms)
+        body = public(self.user.session, self.now_ms, self.user.policy)
         assert shown["status"] == body["status"] == self.user.session.status
         assert self.part is not None
         assert (shown["status"] == "active") is (self.part.attempts == 0)

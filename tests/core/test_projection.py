@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import GENERATION, HOUR, MASTER, NOW, User, lab, worker_nodes
+from builders import GENERATION, HOUR, MASTER, NOW, POLICY, User, lab, worker_nodes
 from hypothesis import given
 from msgspec import structs
 from strategies import LAST_MS, instants, labs, seeded, sessions
@@ -36,7 +36,16 @@ CLIENT_FIELDS = {
     "loadBalancers": "load_balancers",
 }
 FIELDS = {*CLIENT_FIELDS, "created_at", "updated_at"}
-ALWAYS_ADDED = {"status", "expires_at", "remaining_seconds", "server_time"}
+ALWAYS_ADDED = {
+    "status",
+    "expires_at",
+    "remaining_seconds",
+    "server_time",
+    "max_expires_at",
+    "extendable",
+    "why_not",
+    "time_factor",
+}
 ADDED_UNDER_CLEANUP = {"attempts", "last_error", "next_attempt_at"}
 
 # --- instants ---------------------------------------------------------------------------------------------
@@ -188,7 +197,7 @@ def test_the_history_of_a_deleted_session(attempts: int) -> None:
 
 def test_the_public_session_has_the_contracts_fields() -> None:
     """All of CONTRACT §1, absent options as null, plus what is added to every session body."""
-    body = public(User().create().session, NOW + 1_500)
+    body = public(User().create().session, NOW + 1_500, POLICY)
     assert set(body) == FIELDS | ALWAYS_ADDED
     assert body["expires_at"] == "2025-11-24T17:00:00.123Z"
     assert body["server_time"] == "2025-11-24T16:00:01.623Z"
@@ -200,7 +209,7 @@ def test_the_public_session_has_the_contracts_fields() -> None:
 def test_the_public_session_under_cleanup_tells_how_it_goes() -> None:
     """Attempts, the last error and the next attempt are there under cleanup, and only there."""
     user = User().create().expire()
-    body = public(user.session, user.session.expires_ms)
+    body = public(user.session, user.session.expires_ms, POLICY)
     assert set(body) == FIELDS | ALWAYS_ADDED | ADDED_UNDER_CLEANUP
     assert (body["attempts"], body["last_error"], body["next_attempt_at"]) == (1, None, iso(user.due_ms))
 
@@ -209,16 +218,20 @@ def test_the_public_session_under_cleanup_tells_how_it_goes() -> None:
 def test_remaining_seconds_end_at_zero(offset_ms: int, seconds: float) -> None:
     """Never negative, exact to the millisecond."""
     session = User().create().session
-    assert public(session, session.expires_ms + offset_ms)["remaining_seconds"] == seconds
+    assert public(session, session.expires_ms + offset_ms, POLICY)["remaining_seconds"] == seconds
 
 
 @seeded
 @given(labs)
 def test_the_public_session_gives_back_what_the_client_sent(sent: Lab) -> None:
     """Each of the client's members under its own name, unknown members of objects included, as plain values."""
-    body = public(User().create(**structs.asdict(sent)).session, NOW)
-    assert {name: body[name] for name in CLIENT_FIELDS} == {
-        name: getattr(sent, attribute) for name, attribute in CLIENT_FIELDS.items()
+    session = User().create(**structs.asdict(sent)).session
+    body = public(session, NOW, POLICY)
+    members = CLIENT_FIELDS | {"time_factor": "time_factor"}
+    if sent.time_factor != 1:
+        del members["duration"]  # multiplied by it
+    assert {name: body[name] for name in members} == {
+        name: getattr(sent, attribute) for name, attribute in members.items()
     }
 
 
@@ -226,7 +239,7 @@ def test_the_public_session_gives_back_what_the_client_sent(sent: Lab) -> None:
 @given(sessions, instants)
 def test_row_and_public_session_agree(session: Session, now_ms: int) -> None:
     """What clients see is what operators see, at any time and in any state."""
-    shown, body = row(State(session=session)), public(session, now_ms)
+    shown, body = row(State(session=session)), public(session, now_ms, POLICY)
     assert shown is not None
     json_columns = {"vm", "worker_nodes", "loadBalancers"}
     same = (FIELDS | {"status", "expires_at"} | (ADDED_UNDER_CLEANUP & set(body))) - json_columns

@@ -88,10 +88,11 @@ def test_only_a_duration_moves_the_deadline(put: LabChanges, minutes: float) -> 
 
 @seeded
 @given(labs, changes)
-def test_members_that_are_given_change_and_no_others(old: Lab, put: LabChanges) -> None:
+def test_members_that_are_given_change_and_no_others(new: Lab, put: LabChanges) -> None:
     """Every member of the PUT is taken over as sent, every other one is left alone."""
     user = User()
-    user.say(Create("0" * 32, old), NOW)
+    user.say(Create("0" * 32, new), NOW)
+    old = user.session.lab
     user.say(Update(put), LATER)
 
     given_members = {name: value for name, value in structs.asdict(put).items() if value is not UNSET}

@@ -8,6 +8,7 @@ import pytest
 from docs_pages import API_EXAMPLES, HTTP_FILE, README, ROOT, codes, table, text
 
 from labsessions.core.messages import Message, Reply
+from labsessions.core.policy import Policy
 from labsessions.http import endpoints, errors
 from labsessions.http.app import make_app
 from labsessions.http.openapi import codes as codes_of
@@ -19,6 +20,8 @@ HTTP = ROOT / "labsessions" / "http"
 
 class Nobody:
     """An engine and a readiness that are never asked: only the router is looked at."""
+
+    policy = Policy()
 
     async def ask(self, user_id: str, message: Message) -> Reply:
         """See `ports.Sessions`."""

@@ -90,7 +90,8 @@ class EmbeddedSessions:
         self._clock = ManualClock(START_MS)
         self._disk = MemoryDisk()
         self._runtime = Runtime(MemoryStore(self._disk), self._clock)
-        self._engine = EmbeddedEngine(self._runtime, self, Policy())
+        self.policy = Policy()
+        self._engine = EmbeddedEngine(self._runtime, self, self.policy)
         self._runtime.start()
         self._begun = asyncio.Event()
 

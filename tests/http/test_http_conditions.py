@@ -7,16 +7,19 @@ ME = f"{SESSIONS}/ada"
 MINE = f"{SESSIONS}/user/ada"
 
 
+EXTEND = f"{ME}/extend"
+
+
 async def ask(api: Api, method: str, path: str, tag: str | None = None) -> tuple[int, str, str | None]:
     """Status, error code (empty for none) and tag of the answer to a request with `If-Match: tag`."""
-    body = {"POST": lab_body(), "PUT": {"duration": 30}}.get(method)
+    body = {SESSIONS: lab_body(), EXTEND: {"minutes": 5}, ME: {"duration": 30}}.get(path)
     headers = {} if tag is None else {"If-Match": tag}
     async with api.request(method, path, json=body, headers=headers) as answer:
         return answer.status, (await answer.json()).get("code", ""), answer.headers.get("ETag")
 
 
 async def test_every_session_that_is_shown_has_its_tag(api: Api) -> None:
-    """POST, GET and PUT; the same as long as nothing changes, another after a change; none on a failure."""
+    """POST, GET, PUT and extend; the same as long as nothing changes, another after a change; none on a failure."""
     _, _, created = await ask(api, "POST", SESSIONS)
     _, _, shown = await ask(api, "GET", MINE)
     _, _, updated = await ask(api, "PUT", ME)
@@ -25,21 +28,23 @@ async def test_every_session_that_is_shown_has_its_tag(api: Api) -> None:
     assert created.startswith('"')
     assert created.endswith('"')
     assert created == shown != updated == again
+    _, _, extended = await ask(api, "POST", EXTEND)
+    assert extended not in {None, again}
     assert await ask(api, "POST", SESSIONS) == (409, "session_exists", None)
     assert await ask(api, "DELETE", ME) == (200, "", None)
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-async def test_a_request_for_another_state_is_refused(api: Api, method: str) -> None:
+@pytest.mark.parametrize(("method", "path"), [("PUT", ME), ("POST", EXTEND), ("DELETE", ME)])
+async def test_a_request_for_another_state_is_refused(api: Api, method: str, path: str) -> None:
     """412 and nothing has happened; with the tag in force it succeeds."""
     _, _, old = await ask(api, "POST", SESSIONS)
     _, _, now = await ask(api, "PUT", ME)
     assert old is not None
     assert now is not None
-    assert await ask(api, method, ME, old) == (412, "session_changed", None)
-    assert await ask(api, method, ME, f"W/{now}") == (412, "session_changed", None)
+    assert await ask(api, method, path, old) == (412, "session_changed", None)
+    assert await ask(api, method, path, f"W/{now}") == (412, "session_changed", None)
     assert (await ask(api, "GET", MINE))[2] == now
-    assert (await ask(api, method, ME, f'"other", {old} ,{now}'))[0] == 200
+    assert (await ask(api, method, path, f'"other", {old} ,{now}'))[0] == 200
 
 
 @pytest.mark.parametrize("tag", ["*", " * "])
@@ -56,8 +61,8 @@ async def test_any_state_will_do(api: Api, tag: str) -> None:
 async def test_what_cannot_be_read_is_said(api: Api, tag: str) -> None:
     """400, and nothing has happened: a condition that was meant must not be passed over."""
     _, _, before = await ask(api, "POST", SESSIONS)
-    for method in ("PUT", "DELETE"):
-        assert await ask(api, method, ME, tag) == (400, "invalid_condition", None)
+    for method, path in (("PUT", ME), ("POST", EXTEND), ("DELETE", ME)):
+        assert await ask(api, method, path, tag) == (400, "invalid_condition", None)
     assert (await ask(api, "GET", MINE))[2] == before
 
 

@@ -14,7 +14,7 @@ from openapi_spec_validator import validate
 from labsessions.http import ApiOptions, endpoints, errors
 from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
-from labsessions.http.openapi import EXAMPLE, EXAMPLE_CHANGES, codes
+from labsessions.http.openapi import EXAMPLE, EXAMPLE_CHANGES, EXAMPLE_EXTENSION, codes
 
 LIMIT = 1440
 ENDPOINTS = [each for each in vars(endpoints).values() if isinstance(each, Endpoint)]
@@ -66,7 +66,7 @@ async def test_it_has_every_route_and_no_other(api: Api) -> None:
 
 
 async def test_its_examples_are_accepted_and_answered_as_described(api: Api, engine: DrivenSessions) -> None:
-    """POST, GET, PUT and DELETE with the document's own examples; a session under cleanup has more members."""
+    """Each route with the document's own examples; a session under cleanup has more members."""
     document = await description(api)
     ada = f"{SESSIONS}/{EXAMPLE['user_id']}"
     seen = []
@@ -76,7 +76,13 @@ async def test_its_examples_are_accepted_and_answered_as_described(api: Api, eng
     async with api.put(ada, json=EXAMPLE_CHANGES, headers=TOKEN) as answer:
         assert answer.status == 200
         seen.append(("put", f"{SESSIONS}/{{user_id}}", await answer.json()))
-    await engine.advance(90 * 60_000)
+    async with api.post(f"{ada}/extend", json=EXAMPLE_EXTENSION, headers=TOKEN) as answer:
+        assert answer.status == 200
+        seen.append(("post", f"{SESSIONS}/{{user_id}}/extend", await answer.json()))
+    await engine.advance(120 * 60_000)
+    async with api.post(f"{ada}/extend", json=EXAMPLE_EXTENSION, headers=TOKEN) as answer:
+        assert answer.status == 409
+        assert conforms(document, "Failure", await answer.json())
     async with api.get(f"{SESSIONS}/user/{EXAMPLE['user_id']}", headers=TOKEN) as answer:
         body = await answer.json()
         assert body["data"]["status"] == "cleaning"
@@ -128,7 +134,7 @@ PROBES: list[Any] = [
 ]
 # Words in which JSON Schema can't say what is checked: which strings are instants.
 UNSAID = {"activatedAt"}
-MEMBERS = [name for name in SessionFields(LIMIT).lab_schema()["properties"] if name not in UNSAID]
+MEMBERS = [name for name in SessionFields(LIMIT, LIMIT).lab_schema()["properties"] if name not in UNSAID]
 
 
 @pytest.mark.parametrize("member", MEMBERS)
@@ -144,6 +150,27 @@ async def test_what_is_described_is_what_is_accepted(api: Api, member: str) -> N
         if user is not None:
             async with api.delete(f"{SESSIONS}/{user}", headers=TOKEN) as answer:
                 assert answer.status == 200
+
+
+UNTIL: list[Any] = [None, 0, True, [], "2027-01-15T09:00:00Z", "2027-01-15T10:00:00+02:00"]
+EXTENSIONS: list[Any] = [
+    *({"minutes": value} for value in PROBES),
+    *({"until": value} for value in UNTIL),
+    *({"minutes": 5, "until": value} for value in (None, "2027-01-15T09:00:00Z")),
+    *({"until": "2027-01-15T09:00:00Z", "minutes": value} for value in (None, 0, 5)),
+    *([], {}, {"more": 1}, {"minutes": 5, "more": {}}),
+]
+
+
+async def test_what_is_described_extends(api: Api) -> None:
+    """One of two members, with a value of its kind: accepted exactly if the schema allows it."""
+    document = await description(api)
+    async with api.post(SESSIONS, json=lab_body(), headers=TOKEN) as answer:
+        assert answer.status == 201
+    for body in EXTENSIONS:
+        async with api.post(f"{SESSIONS}/ada/extend", json=body, headers=TOKEN) as answer:
+            assert answer.status in {200, 400, 409}, body
+            assert conforms(document, "Extension", body) == (answer.status != 400), body
 
 
 async def test_the_page_needs_nothing_from_elsewhere(api: Api) -> None:

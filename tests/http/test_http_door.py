@@ -10,7 +10,7 @@ from multidict import CIMultiDictProxy
 from pytest_aiohttp import AiohttpClient
 
 from labsessions import log_lines
-from labsessions.core.messages import Done
+from labsessions.core.messages import Done, Show
 from labsessions.core.policy import Policy
 from labsessions.http import ApiOptions, make_app
 from labsessions.ports import EngineError, Readiness
@@ -197,6 +197,7 @@ async def test_tokens_open_the_door(doors: Doors, header: str) -> None:
         ("GET", f"{SESSIONS}/user/ada"),
         ("PUT", ME),
         ("DELETE", ME),
+        ("POST", f"{ME}/extend"),
         ("GET", "/nowhere"),
         ("PATCH", SESSIONS),
     ],
@@ -252,6 +253,7 @@ def test_tokens_are_secrets() -> None:
     [
         ("GET", SESSIONS, "OPTIONS, POST"),
         ("PATCH", ME, "DELETE, OPTIONS, PUT"),
+        ("GET", f"{ME}/extend", "OPTIONS, POST"),
         ("POST", f"{SESSIONS}/user/ada", "GET, HEAD, OPTIONS"),
         ("POST", "/health", "GET, HEAD, OPTIONS"),
         ("PUT", "/", "GET, HEAD, OPTIONS"),
@@ -286,6 +288,7 @@ def test_routes_are_the_contracts(api: Api) -> None:
         ("GET", SESSIONS + "/user/{user_id}"),
         ("PUT", SESSIONS + "/{user_id}"),
         ("DELETE", SESSIONS + "/{user_id}"),
+        ("POST", SESSIONS + "/{user_id}/extend"),
         ("GET", "/health"),
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
@@ -305,6 +308,7 @@ def test_routes_are_the_contracts(api: Api) -> None:
         ("POST", SESSIONS, lab_body()),
         ("GET", f"{SESSIONS}/user/ada", None),
         ("PUT", ME, {"duration": 1}),
+        ("POST", f"{ME}/extend", {"minutes": 1}),
         ("DELETE", ME, None),
     ],
 )
@@ -343,19 +347,36 @@ async def test_an_answer_that_is_none_is_a_fault(api: Api, engine: DrivenSession
     assert (await ask(api, "DELETE", ME)).status == 500
 
 
+async def test_an_extension_without_its_answer_is_a_fault(api: Api, engine: DrivenSessions) -> None:
+    """A session alone doesn't say what was granted."""
+    async with api.post(SESSIONS, json=lab_body()) as answer:
+        assert answer.status == 201
+    engine.answer = await engine.ask("ada", Show())
+    async with api.post(f"{ME}/extend", json={"minutes": 5}) as answer:
+        assert answer.status == 500
+
+
 async def test_lines_of_a_session(api: Api, log_lines_seen: list[Any]) -> None:
-    """Create, update and delete leave the operators' lines, with user and lab; a look leaves none."""
+    """Create, update, extend and delete leave the operators' lines, with user and lab; a look leaves none."""
     for method, path, body in (
         ("POST", SESSIONS, lab_body()),
         ("GET", f"{SESSIONS}/user/ada", None),
         ("PUT", ME, {"duration": 1}),
+        ("POST", f"{ME}/extend", {"minutes": 0.1}),
         ("DELETE", ME, None),
     ):
         async with api.request(method, path, json=body) as answer:
             assert answer.ok
-    expected = (log_lines.CREATED, log_lines.UPDATED, log_lines.CANCELLED, log_lines.DELETED)
+    expected = (
+        log_lines.CREATED,
+        log_lines.UPDATED,
+        log_lines.EXTENDED,
+        log_lines.CANCELLED,
+        log_lines.DELETED,
+    )
     seen = [(line["event"], line["log_level"], line["user"], line["lab"]) for line in log_lines_seen]
     assert seen == [(event, "info", "ada", "lab-master") for event in expected]
+    assert [line["granted_seconds"] for line in log_lines_seen if line["event"] == log_lines.EXTENDED] == [6.0]
 
 
 async def test_a_delete_that_leaves_obligations_cancels_nothing(

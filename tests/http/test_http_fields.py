@@ -7,13 +7,15 @@ from http_driven import BALANCER, NODE, lab_body
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labsessions.core.messages import ExtendBy, ExtendUntil
 from labsessions.core.model import Lab, LabChanges
 from labsessions.http.checks import MAX_DEPTH, MAX_FAULTS, MAX_USER_ID
 from labsessions.http.errors import RefusedError
+from labsessions.http.extension import extension
 from labsessions.http.fields import SessionFields
 from labsessions.http.wire import parse_object
 
-FIELDS = SessionFields(43_200)
+FIELDS = SessionFields(43_200, 43_200)
 REQUIRED = tuple(lab_body())
 INT64 = 1 << 63
 
@@ -123,6 +125,93 @@ def test_durations_refused(duration: Any, got: str) -> None:
 def test_durations_over_the_limit(duration: float, got: str) -> None:
     """The limit is named."""
     assert refusal(duration=duration) == f"Field 'duration' must be at most 43200 minutes, got {got}"
+
+
+def test_the_limit_on_all_that_a_lab_may_last() -> None:
+    """A PUT may go as far as extensions; a POST as far as a lab may begin with, and never further than all."""
+    fields = SessionFields(60, 120)
+    assert fields.changes({"duration": 120}).duration == 120
+    for build, body, limit in (
+        (fields.changes, {"duration": 120.5}, 120),
+        (lambda body: fields.lab(body, "new"), lab_body(duration=60.5), 60),
+        (lambda body: SessionFields(120, 60.0).lab(body, "new"), lab_body(duration=60.5), 60),
+    ):
+        with pytest.raises(RefusedError, match=f"Field 'duration' must be at most {limit} minutes"):
+            build(body)
+
+
+@pytest.mark.parametrize("factor", [1, 1.0, 1.5, 10, 10.0, 1.0000001])
+def test_time_factors(factor: float) -> None:
+    """From everybody's time to ten times as much; absent and null are everybody's."""
+    assert lab(time_factor=factor).time_factor == factor
+    assert lab().time_factor == lab(time_factor=None).time_factor == 1
+
+
+@pytest.mark.parametrize(
+    ("factor", "got"),
+    [(0.999, "0.999"), (0, "0"), (-2, "-2"), (10.001, "10.001"), (True, "a boolean"), ("2", "a string")],
+)
+def test_time_factors_refused(factor: Any, got: str) -> None:
+    """Nobody has less time than others, nor without end."""
+    assert refusal(time_factor=factor) == f"Field 'time_factor' must be a number from 1 to 10, got {got}"
+
+
+def extension_refused(**body: Any) -> str:
+    """The words that refuse this request for more time."""
+    with pytest.raises(RefusedError) as caught:
+        extension(body)
+    assert (caught.value.problem.status, caught.value.problem.code) == (400, "invalid_field")
+    return caught.value.problem.text
+
+
+@pytest.mark.parametrize("minutes", [1, -1, 0.05, 1e-300, -1e300, 10**30])
+def test_minutes_more(minutes: float) -> None:
+    """Any number but 0: how much of it is granted is for the session to say."""
+    assert extension({"minutes": minutes}) == ExtendBy(minutes)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "got"),
+    [(0, "0"), (0.0, "0.0"), (-0.0, "-0.0"), (True, "a boolean"), ("5", "a string"), ([], "an array")],
+)
+def test_minutes_more_refused(minutes: Any, got: str) -> None:
+    """A request for nothing is a mistake."""
+    assert extension_refused(minutes=minutes) == f"Field 'minutes' must be a number of minutes other than 0, got {got}"
+
+
+@pytest.mark.parametrize(
+    ("until", "instant_ms"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2027-01-15T08:00:00.000Z", 1_800_000_000_000),
+        ("2027-01-15T09:30:00.123+01:30", 1_800_000_000_123),
+        ("2027-01-15T08:00:00.000001Z", 1_800_000_000_001),
+        ("2027-01-15T08:00:00.001Z", 1_800_000_000_001),
+        ("2027-01-15T08:00:00.001001Z", 1_800_000_000_002),
+        ("1969-12-31T23:59:59.9989Z", -1),
+        ("0001-01-01T00:00:00+23:59", -62_135_683_140_000),
+        ("9999-12-31T23:59:59.999-23:59", 253_402_387_139_999),
+    ],
+)
+def test_until(until: str, instant_ms: int) -> None:
+    """An instant to the millisecond, rounded up: never a millisecond short."""
+    assert extension({"until": until}) == ExtendUntil(instant_ms)
+
+
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [
+        ("2027-01-15T08:00:00", "an ISO 8601 timestamp with an offset, e.g. 2027-01-15T09:00:00Z, got one without"),
+        ("2027-01-15", "an ISO 8601 timestamp with an offset, e.g. 2027-01-15T09:00:00Z, got one without"),
+        ("tomorrow", "an ISO 8601 timestamp, got another string"),
+        ("", "an ISO 8601 timestamp, got an empty string"),
+        (1_800_000_000_000, "an ISO 8601 timestamp, got 1800000000000"),
+        (True, "an ISO 8601 timestamp, got a boolean"),
+    ],
+)
+def test_until_refused(until: Any, words: str) -> None:
+    """Eight o'clock is another instant in every zone, so the zone must be said."""
+    assert extension_refused(until=until) == f"Field 'until' must be {words}"
 
 
 @pytest.mark.parametrize(
@@ -322,7 +411,20 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*REQUIRED, "id", "worker_nodes", "loadBalancers", "puku_domain"]), JSON))
+@given(st.dictionaries(st.sampled_from(["minutes", "until"]), JSON | st.datetimes().map(str)))
+def test_any_json_extends_or_is_refused(body: dict[str, Any]) -> None:
+    """No value of any member leads to anything but a message or a refusal."""
+    try:
+        assert isinstance(extension(body), ExtendBy | ExtendUntil)
+    except RefusedError as refused:
+        assert refused.problem.status == 400  # noqa: PT017 - both outcomes are fine
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*REQUIRED, "id", "worker_nodes", "loadBalancers", "puku_domain", "time_factor"]), JSON
+    )
+)
 def test_any_json_is_taken_or_refused(changes: dict[str, Any]) -> None:
     """No value of any member, on POST or PUT, leads to anything but a lab or a refusal."""
     for build in (lambda: lab(**changes), lambda: FIELDS.changes(changes)):

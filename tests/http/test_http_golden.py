@@ -26,7 +26,12 @@ STORED = lab_body(
     expires_at="2027-01-15T09:00:00.000Z",
     remaining_seconds=3600.0,
     server_time="2027-01-15T08:00:00.000Z",
+    max_expires_at="2027-02-14T08:00:00.000Z",
+    extendable=True,
+    why_not=None,
+    time_factor=1,
 )
+
 
 MISSING = "Missing required fields: "
 ALL_REQUIRED = (
@@ -56,6 +61,12 @@ def failure(text: str, code: str) -> dict[str, Any]:
 def success(data: Any, message: str) -> dict[str, Any]:
     """The envelope of a success."""
     return {"success": True, "data": data, "message": message}
+
+
+def extended(minutes: float, expires_at: str, **extension: Any) -> dict[str, Any]:
+    """The envelope of an answer to an extension, sent at the creation."""
+    more = {"duration": minutes, "expires_at": expires_at, "remaining_seconds": minutes * 60, "extension": extension}
+    return success(STORED | more, "Lab session extended successfully")
 
 
 async def send(api: Api, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -122,9 +133,72 @@ SUCCESSES = [
         id="create-with-everything",
     ),
     pytest.param(
+        ("none", "POST", SESSIONS, lab_body(id="session-1", time_factor=1.5)),
+        (
+            201,
+            success(
+                STORED
+                | {
+                    "duration": 90,
+                    "time_factor": 1.5,
+                    "expires_at": "2027-01-15T09:30:00.000Z",
+                    "remaining_seconds": 5400.0,
+                    "max_expires_at": "2027-03-01T08:00:00.000Z",
+                },
+                "Lab session created successfully",
+            ),
+        ),
+        id="create-with-extra-time",
+    ),
+    pytest.param(
         ("active", "GET", f"{SESSIONS}/user/ada", None),
         (200, success(STORED, "Lab session retrieved successfully")),
         id="show",
+    ),
+    pytest.param(
+        ("active", "POST", f"{ME}/extend", {"minutes": 30, "until": None, "unknown": 1}),
+        (
+            200,
+            extended(90, "2027-01-15T09:30:00.000Z", granted_seconds=1800.0, partial=False, left_seconds=2_586_600.0),
+        ),
+        id="extend-by-minutes",
+    ),
+    pytest.param(
+        ("active", "POST", f"{ME}/extend", {"until": "2027-01-15T12:00:00+02:00"}),
+        (
+            200,
+            extended(120, "2027-01-15T10:00:00.000Z", granted_seconds=3600.0, partial=False, left_seconds=2_584_800.0),
+        ),
+        id="extend-until",
+    ),
+    pytest.param(
+        ("active", "POST", f"{ME}/extend", {"minutes": -59.95}),
+        (
+            200,
+            extended(
+                0.05, "2027-01-15T08:00:03.000Z", granted_seconds=-3597.0, partial=False, left_seconds=2_591_997.0
+            ),
+        ),
+        id="extend-shortens",
+    ),
+    pytest.param(
+        ("active", "POST", f"{ME}/extend", {"minutes": 10**400}),
+        (
+            200,
+            success(
+                STORED
+                | {
+                    "duration": 43_200,
+                    "expires_at": "2027-02-14T08:00:00.000Z",
+                    "remaining_seconds": 2_592_000.0,
+                    "extendable": False,
+                    "why_not": "limit_reached",
+                    "extension": {"granted_seconds": 2_588_400.0, "partial": True, "left_seconds": 0.0},
+                },
+                "Lab session extended successfully",
+            ),
+        ),
+        id="extend-in-part",
     ),
     pytest.param(
         ("cleaning", "GET", f"{SESSIONS}/user/ada", None),
@@ -136,6 +210,8 @@ SUCCESSES = [
                     "status": "cleaning",
                     "remaining_seconds": 0.0,
                     "server_time": "2027-01-15T09:00:00.000Z",
+                    "extendable": False,
+                    "why_not": "being_cleaned",
                     "attempts": 1,
                     "last_error": None,
                     "next_attempt_at": "2027-01-15T09:06:00.000Z",
@@ -204,6 +280,7 @@ NOTHING = failure("No valid fields to update", "no_valid_fields")
 TOO_LARGE = failure("Request body too large", "body_too_large")
 NO_ROUTE = failure("Route not found", "route_not_found")
 WRONG_METHOD = failure("Method not allowed", "method_not_allowed")
+BEING_CLEANED = failure("Lab session is being cleaned up", "session_being_cleaned") | {"why_not": "being_cleaned"}
 
 FAILURES = [
     # POST
@@ -262,10 +339,32 @@ FAILURES = [
     (("none", "PUT", ME, {"duration": 1}), (404, NOT_FOUND)),
     (
         ("cleaning", "PUT", ME, {"duration": 1}),
-        (409, failure("Lab session is being cleaned up", "session_being_cleaned")),
+        (409, BEING_CLEANED),
     ),
     (("none", "PUT", ME, {}), (400, EMPTY)),
     (("cleaning", "PUT", ME, {"foo": 1}), (400, NOTHING)),
+    # extend
+    (("active", "POST", f"{ME}/extend", None), (400, EMPTY)),
+    (("active", "POST", f"{ME}/extend", {}), (400, EMPTY)),
+    (("active", "POST", f"{ME}/extend", b"+5"), (400, INVALID_JSON)),
+    (("active", "POST", f"{ME}/extend", b"5"), (400, failure(NOT_AN_OBJECT + "5", "not_an_object"))),
+    (
+        ("active", "POST", f"{ME}/extend", {"duration": 90, "minutes": None}),
+        (400, failure(MISSING + "minutes or until", "missing_fields")),
+    ),
+    (
+        ("active", "POST", f"{ME}/extend", {"minutes": 5, "until": "2027-01-15T10:00:00Z"}),
+        (400, failure("Field 'until' must be absent where 'minutes' is given, got both", "invalid_field")),
+    ),
+    (
+        ("active", "POST", f"{ME}/extend", {"minutes": 0}),
+        (400, failure("Field 'minutes' must be a number of minutes other than 0, got 0", "invalid_field")),
+    ),
+    (("none", "POST", f"{ME}/extend", {"minutes": 5}), (404, NOT_FOUND)),
+    (
+        ("cleaning", "POST", f"{ME}/extend", {"minutes": 5}),
+        (409, BEING_CLEANED),
+    ),
     # DELETE
     (("none", "DELETE", ME, None), (404, NOT_FOUND)),
     # anything else
@@ -339,6 +438,38 @@ async def test_deleted_session_is_gone(api: Api, engine: DrivenSessions) -> None
         )
     ]
     assert statuses == [200, 404, 404, 201]
+
+
+async def test_nothing_is_left_at_the_limit(api: Api, engine: DrivenSessions) -> None:
+    """What can be granted is granted, at last the limit itself; then it is a refusal that says why, and again."""
+    await given("active", api, engine)
+    assert (await send(api, "POST", f"{ME}/extend", {"minutes": 43_140}))[0] == 200
+    refused = failure("Lab session cannot be extended any further", "extension_limit_reached")
+    for body in ({"minutes": 1e-300}, {"until": "2027-02-14T08:00:00.001Z"}):
+        assert await send(api, "POST", f"{ME}/extend", body) == (409, refused | {"why_not": "limit_reached"})
+    assert (await send(api, "POST", f"{ME}/extend", {"until": "2027-02-14T08:00:00Z"}))[0] == 200
+
+
+@pytest.mark.parametrize(("before_ms", "status"), [(1, 200), (0, 409)])
+async def test_an_extension_is_kept_or_refused(api: Api, engine: DrivenSessions, before_ms: int, status: int) -> None:
+    """A millisecond before the cleanup begins it is granted, and the lab runs on; once it has begun it is refused."""
+    await given("active", api, engine)
+    await engine.advance(60 * MINUTE_MS - before_ms)
+    assert (await send(api, "POST", f"{ME}/extend", {"minutes": 5}))[0] == status
+    await engine.advance(before_ms)
+    _, shown = await send(api, "GET", f"{SESSIONS}/user/ada")
+    assert shown["data"]["status"] == ("active" if status == 200 else "cleaning")
+    assert shown["data"]["remaining_seconds"] == (300.0 if status == 200 else 0.0)
+
+
+async def test_two_tabs_extend_at_once(api: Api, engine: DrivenSessions) -> None:
+    """Minutes add up, whoever asks for them; the same instant twice is one change."""
+    await given("active", api, engine)
+    by = await asyncio.gather(*(send(api, "POST", f"{ME}/extend", {"minutes": 5}) for _ in range(3)))
+    assert sorted(body["data"]["duration"] for _, body in by) == [65, 70, 75]
+    until = {"until": "2027-01-15T10:00:00Z"}
+    answers = await asyncio.gather(*(send(api, "POST", f"{ME}/extend", until) for _ in range(3)))
+    assert sorted(body["data"]["extension"]["granted_seconds"] for _, body in answers) == [0.0, 0.0, 2700.0]
 
 
 async def test_one_of_two_concurrent_posts_wins(api: Api) -> None:

@@ -25,6 +25,8 @@ IDS = [
     "{user_id}",
     "user",
     "user/ada",
+    "extend",
+    "ada/extend",
     "ada@example.test",
     "日本語",
     "é",
@@ -45,10 +47,11 @@ async def call(api: Api, method: str, path: str, body: object = None) -> tuple[i
 
 
 async def round_trip(api: Api, user_id: str, encoded: str) -> None:
-    """Create, show, update, delete by the path."""
+    """Create, show, update, extend, delete by the path."""
     assert await call(api, "POST", SESSIONS, lab_body(user_id=user_id)) == (201, user_id)
     assert await call(api, "GET", f"{SESSIONS}/user/{encoded}") == (200, user_id)
     assert await call(api, "PUT", f"{SESSIONS}/{encoded}", {"duration": 1}) == (200, user_id)
+    assert await call(api, "POST", f"{SESSIONS}/{encoded}/extend", {"minutes": 1}) == (200, user_id)
     assert await call(api, "DELETE", f"{SESSIONS}/{encoded}") == (200, user_id)
 
 
@@ -96,10 +99,12 @@ async def test_ids_that_nobody_has(api: Api, engine: DrivenSessions, encoded: st
     not_found = (404, "No active lab session found for this user")
     assert await call(api, "GET", f"{SESSIONS}/user/{encoded}") == not_found
     assert await call(api, "PUT", f"{SESSIONS}/{encoded}", {"duration": 1}) == not_found
+    assert await call(api, "POST", f"{SESSIONS}/{encoded}/extend", {"minutes": 1}) == not_found
     assert await call(api, "DELETE", f"{SESSIONS}/{encoded}") == not_found
     assert engine.asked == []
 
 
 async def test_body_is_judged_before_the_id(api: Api) -> None:
-    """On PUT, what is wrong with the body is said first."""
+    """On PUT and to extend, what is wrong with the body is said first."""
     assert await call(api, "PUT", f"{SESSIONS}/%FF", {}) == (400, "Request body cannot be empty")
+    assert await call(api, "POST", f"{SESSIONS}/%FF/extend", {}) == (400, "Request body cannot be empty")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from labsessions.core.policy import Policy
-from labsessions.settings import Cleanup, Settings, SettingsError, load
+from labsessions.settings import Api, Cleanup, Settings, SettingsError, load
 
 
 def config(folder: Path, text: str) -> Path:
@@ -127,6 +127,13 @@ def test_policy() -> None:
     expected = Policy(retry_interval_ms=2500, attempt_limit_ms=1250, spread=0.05, stuck_after=7)
     assert Settings(cleanup=cleanup).policy() == expected
     assert Settings().policy() == Policy()
+
+
+@pytest.mark.parametrize(("duration", "total", "limit"), [(60, 0, 60), (60, 120, 120), (60, 30, 30), (60.5, 0, 60.5)])
+def test_all_that_a_lab_may_last(duration: float, total: float, limit: float) -> None:
+    """By default no more than a lab may begin with; a limit of its own counts, whichever is longer."""
+    settings = Settings(api=Api(max_duration_minutes=duration, max_total_minutes=total))
+    assert settings.policy().max_total_minutes == limit
 
 
 def test_a_manual_delete_is_left_to_the_front_end_unless_chosen() -> None:
