@@ -8,16 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actors.storage import Column
-from labsessions.core.messages import Create, Delete, Show, Update
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Show, Update
 from labsessions.core.model import Session
 from labsessions.core.policy import Policy
 
-ClientMessage = Create | Update | Delete | Show
+ClientMessage = Create | Update | ExtendBy | ExtendUntil | Delete | Show
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """What a client has asked. `since` is the place of the state that was the user's last one then."""
+    """What a client has asked. `since` is the place of the state that was the user's last one then.
+
+    `applied` is the session that it led to; not for extensions, which several may have led to.
+    """
 
     user: str
     message: ClientMessage

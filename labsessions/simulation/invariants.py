@@ -29,7 +29,7 @@ import msgspec
 
 from actors.ids import ActorId
 from actors.storage import Column, DueAlarm, Lane
-from labsessions.core.messages import Clean
+from labsessions.core.messages import Clean, ExtendBy, ExtendUntil
 from labsessions.core.model import Lab, Session
 from labsessions.simulation.books import Book, End
 from labsessions.simulation.trace import BrokenError
@@ -59,6 +59,20 @@ def vms_of(lab: Lab) -> list[str]:
 def deadline_ms(created_ms: int, minutes: float) -> int:
     """Creation plus duration, rounded up to the millisecond, in exact arithmetic."""
     return created_ms - (-Fraction(repr(minutes)) * 60_000).__floor__()
+
+
+def extended_ms(session: Session, message: ExtendBy | ExtendUntil, now_ms: int, limit_minutes: float) -> int:
+    """The deadline after a request for more or less time: no later than the limit, and no earlier than now."""
+    end_ms = max(session.expires_ms, now_ms)
+    match message:
+        case ExtendUntil(instant_ms=wanted_ms):
+            pass
+        case ExtendBy(minutes=minutes):
+            more_ms = deadline_ms(0, abs(minutes))
+            wanted_ms = end_ms + more_ms if minutes > 0 else session.expires_ms - more_ms
+    if wanted_ms > end_ms:
+        return min(wanted_ms, max(session.expires_ms, deadline_ms(session.created_ms, limit_minutes)))
+    return min(session.expires_ms, max(wanted_ms, now_ms, session.created_ms + 1))
 
 
 def armed_exactly_if_stored(cells: Collection[ActorId], armed: Collection[ActorId]) -> None:

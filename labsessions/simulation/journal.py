@@ -9,7 +9,7 @@ from actors.ids import ActorId
 from actors.storage import Deferral, Operation
 from actors.testing import MemoryDisk
 from labsessions.core.codec import decode
-from labsessions.core.messages import Create, Delete, Update
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Update
 from labsessions.core.model import Cleanup, LabChanges, Session
 from labsessions.simulation import invariants, obligations
 from labsessions.simulation.books import Book, Books, End, Request
@@ -146,6 +146,9 @@ class Journal:
     def _updated(self, book: Book, old: Session, new: Session) -> None:
         if old.cleanup is not None or new.cleanup is not None:
             raise BrokenError(5, f"{book.user}'s session is changed while it is being cleaned")
+        if self._extended(book, old, new):
+            self._books.counts["extensions"] += 1
+            return
         for request in book.pending:
             update = request.message
             if isinstance(update, Update) and new.lab == structs.replace(old.lab, **_given(update.changes)):
@@ -158,6 +161,19 @@ class Journal:
         book.named_ms = self._books.elapsed_ms()
         book.owed.update(dict.fromkeys(invariants.vms_of(new.lab)))
         self._books.counts["updates"] += 1
+
+    def _extended(self, book: Book, old: Session, new: Session) -> bool:
+        """Whether somebody has asked for the deadline that is stored. Who it was cannot be told, nor need it be."""
+        limit_minutes = self._books.policy.max_total_minutes
+        return (
+            new.lab == structs.replace(old.lab, duration=new.lab.duration)
+            and new.expires_ms == invariants.deadline_ms(old.created_ms, new.lab.duration)
+            and any(
+                new.expires_ms == invariants.extended_ms(old, request.message, new.updated_ms, limit_minutes)
+                for request in book.pending
+                if isinstance(request.message, ExtendBy | ExtendUntil)
+            )
+        )
 
     def _ended(self, book: Book, old: Session) -> None:
         line = self._disk.tables.get("session_history", {}).get((old.generation,))

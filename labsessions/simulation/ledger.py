@@ -1,6 +1,21 @@
 """What clients and the backend see, watched from outside: each answer must be true, each call allowed."""
 
-from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Refusal, Reply, Show, Update
+from itertools import pairwise
+
+from labsessions.core.messages import (
+    AttemptEnded,
+    Clean,
+    Create,
+    Current,
+    Delete,
+    ExtendBy,
+    Extended,
+    ExtendUntil,
+    Refusal,
+    Reply,
+    Show,
+    Update,
+)
 from labsessions.core.model import Session
 from labsessions.simulation import invariants
 from labsessions.simulation.books import Book, Books, ClientMessage, Outcome, Request
@@ -30,6 +45,14 @@ class Ledger:
         book = self._books.of(request.user)
         _settle(book, request)
         seen = book.states[request.since :]
+        if isinstance(request.message, ExtendBy | ExtendUntil):
+            true = _tells_of_extension(seen, reply)
+        else:
+            true = self._is_true(book, request, seen, reply)
+        if not true:
+            raise BrokenError(5, f"{request.user} was told what is not stored: {reply} to {request.message}")
+
+    def _is_true(self, book: Book, request: Request, seen: list[Session | None], reply: Reply) -> bool:
         match request.message, reply:
             case Show(), Current(session):
                 true = session in seen
@@ -45,13 +68,12 @@ class Ledger:
             case Create(), Refusal.EXISTS:
                 true = any(state is not None for state in seen)
             case Update(), Refusal.BEING_CLEANED:
-                true = any(state is not None and state.cleanup is not None for state in seen)
+                true = _was_cleaned(seen)
             case ((Show() | Update() | Delete()), Refusal.NOT_FOUND):
                 true = None in seen
             case _:
                 true = False
-        if not true:
-            raise BrokenError(5, f"{request.user} was told what is not stored: {reply} to {request.message}")
+        return true
 
     def failed(self, request: Request, *, stopping: bool) -> None:
         """A client has an error of the service: nothing has happened, and for a reason of its own (invariants 5, 7)."""
@@ -126,6 +148,26 @@ class Ledger:
 
 def _debt(book: Book, clean: Clean) -> Session | None:
     return next((debt for debt in book.debts if debt.generation == clean.generation), None)
+
+
+def _was_cleaned(seen: list[Session | None]) -> bool:
+    return any(state is not None and state.cleanup is not None for state in seen)
+
+
+def _tells_of_extension(seen: list[Session | None], reply: Reply) -> bool:
+    """Granted: the session got just so much time, or, if that is none, was as it is told. Refused: for a reason."""
+    match reply:
+        case Extended(session=session, granted_ms=0):
+            return session in seen
+        case Extended(session=session, granted_ms=granted_ms):
+            changes = ((old, new) for old, new in pairwise(seen) if old is not None and new == session)
+            return any(session.expires_ms - old.expires_ms == granted_ms for old, _ in changes)
+        case Refusal.LIMIT_REACHED:
+            return any(state is not None and state.cleanup is None for state in seen)
+        case Refusal.BEING_CLEANED:
+            return _was_cleaned(seen)
+        case _:
+            return reply is Refusal.NOT_FOUND and None in seen
 
 
 def _settle(book: Book, request: Request) -> None:

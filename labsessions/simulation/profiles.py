@@ -95,6 +95,7 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
     """The settings of one process. The places beside the slots suffice for all `users`, or there are few or none."""
     return Settings(
         policy=Policy(
+            max_total_minutes=rng.choice((43_200, 90, 60, 5)),
             retry_interval_ms=rng.choice((2_000, 5_000, 30_000, 300_000)),
             attempt_limit_ms=rng.choice((1_000, 5_000, 20_000, 60_000)),
             spread=rng.choice((0.0, 0.05, 0.1)),

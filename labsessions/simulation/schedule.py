@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from actors.testing import MemoryDisk
-from labsessions.core.messages import Create, Delete, Show, Update
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Show, Update
 from labsessions.core.model import Lab, LabChanges
 from labsessions.simulation.backend import Backend
 from labsessions.simulation.books import Books, ClientMessage
@@ -16,7 +16,10 @@ from labsessions.simulation.profiles import Profile
 
 # Minutes: seconds for most, because what happens around a deadline is what matters; 1e-05 is less than a millisecond.
 DURATIONS: Final = (1e-05, 0.05, 0.05, 0.1, 0.25, 0.333, 0.5, 1, 1, 2, 5, 5.0, 60)
+MORE_MINUTES: Final = (1e-05, 0.05, 0.05, 0.25, 1, 5, 60, -1e-05, -0.05, -0.25, -1, -60)
+UNTIL_MS: Final = (-60_000, -1, 0, 1, 5_000, 60_000, 3_600_000)
 CLOCK_STEPS_MS: Final = (-3_600_000, -60_000, -5_000, -1, 1, 5_000, 60_000, 3_600_000)
+KINDS: Final = ("create", "update", "extend", "delete", "show")
 STOP_SECONDS: Final = (0.0, 0.5, 6.0)
 WORKERS: Final = 3
 # Where sessions wait for their turn: a far deadline would let them be tried a thousand times in one step.
@@ -52,11 +55,11 @@ class Schedule:
 
     def _request(self, process: Process, user: str) -> None:
         session = self._books.of(user).session
-        weights = (80, 5, 5, 10, 2) if session is None else (10, 40, 12, 20, 18)
-        (kind,) = self._rng.choices(("create", "update", "delete", "show", "burst"), weights)
+        weights = (80, 5, 2, 5, 10, 2) if session is None else (10, 30, 10, 12, 20, 18)
+        (kind,) = self._rng.choices((*KINDS, "burst"), weights)
         if kind == "burst":
             for _ in range(self._rng.randint(2, 4)):
-                process.ask(user, self._message(self._rng.choice(("create", "update", "delete", "show")), user))
+                process.ask(user, self._message(self._rng.choice(KINDS), user))
         else:
             process.ask(user, self._message(kind, user))
         self._books.counts["requests"] += 1
@@ -66,6 +69,9 @@ class Schedule:
             return self._create(user, self._rng.choice(DURATIONS))
         if kind == "update":
             return self._update(user)
+        if kind == "extend":
+            until = ExtendUntil(self._books.wall_ms() + self._rng.choice(UNTIL_MS))
+            return self._rng.choice((ExtendBy(self._rng.choice(MORE_MINUTES)), until))
         return Delete() if kind == "delete" else Show()
 
     def _create(self, user: str, minutes: float) -> Create:

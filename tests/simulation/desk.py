@@ -9,7 +9,7 @@ from actors.storage import Alarm, Deferral, Lane, Operation, Write
 from actors.testing import MemoryDisk, MemoryStore, run_virtual
 from labsessions.core.codec import encode
 from labsessions.core.machine import Decision, is_retry, wake_at
-from labsessions.core.messages import Clean, Create, Delete, Event, Message, Update
+from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, ExtendUntil, Message, Update
 from labsessions.core.model import State
 from labsessions.engines.embedded import NAMESPACE
 from labsessions.engines.tables import projected
@@ -64,7 +64,8 @@ class Desk:
 
     def say(self, message: Message) -> Decision:
         """Ask as a client if it is one, decide, store, check, and reply."""
-        request = self.ledger.asked(USER, message) if isinstance(message, Create | Update | Delete) else None
+        clients = Create | Update | ExtendBy | ExtendUntil | Delete
+        request = self.ledger.asked(USER, message) if isinstance(message, clients) else None
         decision = self.decide(message)
         self.apply(self.write(decision.state, *decision.events))
         self.journal.check()

@@ -10,7 +10,20 @@ from msgspec import structs
 from test_simulation_invariants import breaks
 
 from actors.storage import Write
-from labsessions.core.messages import AttemptEnded, Create, Current, Delete, Ended, Refusal, Show, Update, Wake
+from labsessions.core.messages import (
+    AttemptEnded,
+    Create,
+    Current,
+    Delete,
+    Ended,
+    ExtendBy,
+    Extended,
+    ExtendUntil,
+    Refusal,
+    Show,
+    Update,
+    Wake,
+)
 from labsessions.core.model import LabChanges, Session, State
 
 WORKERS = ("w1", "w2")
@@ -74,9 +87,13 @@ def test_right_stories_pass() -> None:
     desk.say(desk.user.outcome(*desk.clean().vms))
     desk.say(Create(OTHER_GENERATION, CREATE.lab))
     desk.say(Update(LabChanges(duration=120, worker_nodes=worker_nodes("w3"))))
+    for extension in (ExtendBy(5), ExtendBy(-0.05), ExtendUntil(desk.wall_ms + HOUR), ExtendBy(10**6), ExtendBy(1)):
+        desk.say(extension)
+    desk.say(ExtendUntil(desk.user.session.expires_ms))
     desk.say(Delete())
     desk.journal.check()
-    assert desk.books.counts == {"sessions": 2, "attempts": 2, "expired": 1, "updates": 1, "deleted": 1}
+    figures = {"sessions": 2, "attempts": 2, "expired": 1, "updates": 1, "extensions": 4, "deleted": 1}
+    assert desk.books.counts == figures
 
 
 # --- what is stored ------------------------------------------------------------------------------------------
@@ -157,6 +174,24 @@ def changes_unasked(desk: Desk) -> None:
 def moves_unasked(desk: Desk) -> None:
     """The deadline moves alone."""
     desk.apply(changed(desk, expires_ms=NOW))
+
+
+def extends_unasked(desk: Desk) -> None:
+    """The deadline moves with the duration as for an extension, and nobody has asked for one."""
+    desk.apply(desk.write(desk.decide(ExtendBy(5)).state))
+
+
+def extends_too_far(desk: Desk) -> None:
+    """A minute more was asked for, and a minute and a bit is stored."""
+    desk.ledger.asked(USER, ExtendBy(1))
+    desk.apply(desk.write(desk.decide(ExtendBy(1.001)).state))
+
+
+def extends_beyond_the_limit(desk: Desk) -> None:
+    """As much as was asked for, and more than is allowed."""
+    desk.ledger.asked(USER, ExtendBy(90))
+    desk.books.policy = structs.replace(desk.books.policy, max_total_minutes=120)
+    desk.apply(desk.write(desk.decide(ExtendBy(90)).state))
 
 
 def goes_back(desk: Desk) -> None:
@@ -263,6 +298,9 @@ def written_again(desk: Desk) -> None:
         (5, created, ends_unasked),
         (5, created, changes_unasked),
         (5, created, moves_unasked),
+        (5, created, extends_unasked),
+        (5, created, extends_too_far),
+        (5, created, extends_beyond_the_limit),
         (5, created, goes_back),
         (5, Desk, appears),
         (6, created, no_row),
@@ -338,6 +376,12 @@ def test_answers_that_are_not_true() -> None:
         (Update(LabChanges(terminal_url="t")), Current(session)),
         (Update(LabChanges(terminal_url="t")), Refusal.BEING_CLEANED),
         (Update(LabChanges(terminal_url="t")), Refusal.NOT_FOUND),
+        (ExtendBy(5), Extended(session, 300_000, partial=False)),
+        (ExtendBy(5), Extended(structs.replace(session, version=2), 0, partial=False)),
+        (ExtendUntil(NOW), Refusal.BEING_CLEANED),
+        (ExtendUntil(NOW), Refusal.NOT_FOUND),
+        (ExtendUntil(NOW), Refusal.EXISTS),
+        (ExtendBy(5), Current(session)),
         (Delete(), Current(session)),
         (Delete(), Refusal.NOT_FOUND),
         (Show(), Refusal.NOT_FOUND),
