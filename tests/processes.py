@@ -125,6 +125,10 @@ class Client:
         """PUT changes of the user's session."""
         return await self.call("PUT", f"{SESSION}/{user}", changes)
 
+    async def extend(self, user: str, **wanted: Any) -> tuple[int, Any]:
+        """POST for more or less time."""
+        return await self.call("POST", f"{SESSION}/{user}/extend", wanted)
+
     async def delete(self, user: str) -> tuple[int, Any]:
         """DELETE the user's session by hand."""
         return await self.call("DELETE", f"{SESSION}/{user}")
