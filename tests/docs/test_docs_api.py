@@ -81,7 +81,9 @@ def test_the_errors_table_has_every_code_with_status_and_text() -> None:
 def test_every_error_has_an_answer_as_it_was_given(code: str) -> None:
     """A whole envelope with this code and, where it is fixed, with its text."""
     status, words = problems()[code]
-    envelope = rf'^\{{"success":false,"error":"([^\n]+)","code":"{code}","request_id":"[\w.-]+"(?:,"why_not":"\w+")?\}}$'
+    envelope = (
+        rf'^\{{"success":false,"error":"([^\n]+)","code":"{code}","request_id":"[\w.-]+"(?:,"why_not":"\w+")?\}}$'
+    )
     answers = re.findall(envelope, text(API_EXAMPLES), re.MULTILINE)
     assert answers, f"no answer {status} {code}"
     assert words is None or set(answers) == {words}

@@ -10,6 +10,7 @@ SIMULATOR: Final = "simulator"
 
 MACHINE: Final = "labsessions/core/machine.py"
 PARTS: Final = "labsessions/core/parts.py"
+DEADLINE: Final = "labsessions/core/deadline.py"
 MODEL: Final = "labsessions/core/model.py"
 POLICY: Final = "labsessions/core/policy.py"
 ENGINE: Final = "labsessions/engines/embedded.py"
@@ -149,6 +150,39 @@ MUTANTS: Final = (
         MODEL,
         "to_integral_value(ROUND_CEILING)",
         "to_integral_value('ROUND_FLOOR')",
+    ),
+    # --- extensions -------------------------------------------------------------------------------------------
+    Mutant(
+        "grant more than the limit",
+        DEADLINE,
+        "to_ms = min(wanted_ms, latest_ms(session, policy))",
+        "to_ms = wanted_ms",
+    ),
+    Mutant(
+        "grant time that has passed",
+        DEADLINE,
+        "end_ms = max(session.expires_ms, now_ms)",
+        "end_ms = session.expires_ms",
+    ),
+    Mutant(
+        "shorten to before now",
+        DEADLINE,
+        "min(max(wanted_ms, now_ms, session.created_ms + 1), session.expires_ms)",
+        "min(max(wanted_ms, session.created_ms + 1), session.expires_ms)",
+    ),
+    Mutant(
+        "forget the time factor of an extension",
+        DEADLINE,
+        "return end_ms + duration_ms(message.minutes, session.lab.time_factor)",
+        "return end_ms + duration_ms(message.minutes)",
+        "tests/core/test_extensions.py",
+    ),
+    Mutant(
+        "forget the time factor of the limit",
+        DEADLINE,
+        "limit_ms = duration_ms(policy.max_total_minutes, session.lab.time_factor)",
+        "limit_ms = duration_ms(policy.max_total_minutes)",
+        "tests/core/test_extensions.py",
     ),
     # --- obligations ------------------------------------------------------------------------------------------
     Mutant(
