@@ -1,4 +1,4 @@
-"""What `/health/ready` and `/` say: is the store writable, are wake-ups delivered, what is not configured.
+"""What `/health/ready` and `/health` say: can the store be written, has it room, are wake-ups delivered, what lacks.
 
 A lab backend in trouble does not make the service unready: that would take the API away just when people look.
 """
@@ -12,6 +12,7 @@ from labsessions.repository import Counts
 
 # The dispatcher waits for the store no longer than a busy database may take (2 s) in good health.
 STALLED_SECONDS = 10.0
+MIB = 1_048_576
 
 
 class ServiceReadiness:
@@ -21,11 +22,16 @@ class ServiceReadiness:
         self,
         health: Callable[[], Awaitable[Health]],
         counts: Callable[[], Awaitable[Counts]],
+        free_bytes: Callable[[], Awaitable[int]],
         not_configured: tuple[str, ...],
+        *,
+        min_free_bytes: int,
     ) -> None:
         self._health = health
         self._counts = counts
+        self._free_bytes = free_bytes
         self._not_configured = not_configured
+        self._min_free_bytes = min_free_bytes
 
     async def check(self) -> dict[str, Any]:
         """See `ports.Readiness`."""
@@ -33,6 +39,7 @@ class ServiceReadiness:
         try:
             health = await self._health()
             counts = await self._counts()
+            free_bytes = await self._free_bytes()
         except Exception as error:  # noqa: BLE001 - whatever keeps the store from answering is the finding
             problems.append(f"the store cannot be read: {error}")
             return {"ready": False, "problems": problems, "not_configured": list(self._not_configured)}
@@ -43,6 +50,9 @@ class ServiceReadiness:
         if health.stalled_seconds > STALLED_SECONDS:
             ready = False
             problems.append("the dispatcher of wake-ups stands still")
+        if free_bytes < self._min_free_bytes:
+            free = f"{free_bytes // MIB} MiB are free for the data, less than {self._min_free_bytes // MIB}"
+            problems.append(f"{free}: make room, or soon nothing is stored")
         if health.undeliverable:
             problems.append(
                 f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
@@ -68,4 +78,5 @@ class ServiceReadiness:
             "undeliverable": health.undeliverable,
             "overdue_seconds": health.overdue_ms / 1000,
             "breaker": health.breaker.value,
+            "free_mib": free_bytes // MIB,
         }

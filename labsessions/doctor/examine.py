@@ -26,7 +26,7 @@ def examine(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path |
         yield warning("settings", "all else is not examined", "correct the settings, then look again")
         return
     yield ok("settings", "they are valid, as seen with the variables of this shell")
-    yield from directory.check(settings.data_dir, DATABASE)
+    yield from directory.check(settings.data_dir, DATABASE, settings.storage.min_free_bytes)
     newest_ms = yield from _data(settings)
     yield from asyncio.run(backend.check(*_backend(settings)))
     yield from clock.check(newest_ms)

@@ -142,15 +142,16 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
         ),
         "Alive": _object(status={"const": "alive"}),
         "Readiness": _object(
-            ("not_configured", "stuck", "owed_stuck", "undeliverable", "overdue_seconds", "breaker"),
+            ("not_configured", "stuck", "owed_stuck", "undeliverable", "overdue_seconds", "breaker", "free_mib"),
             ready={"type": "boolean"},
             problems=_MESSAGES,
             not_configured=_MESSAGES,
             stuck={"type": "integer", "description": "Sessions stuck in cleanup"},
-            owed_stuck={"type": "integer", "description": "VMs of deleted sessions stuck in cleanup"},
+            owed_stuck={"type": "integer", "description": "VMs of deleted sessions that are stuck in cleanup"},
             undeliverable={"type": "integer", "description": "Wake-ups that cannot be delivered"},
             overdue_seconds={"type": "number", "description": "Age of the oldest wake-up that is due"},
             breaker={"type": "string", "description": "The circuit breaker towards the lab backend"},
+            free_mib={"type": "integer", "description": "Room for the data"},
         ),
         "Overview": _object(
             service={"type": "string"},
