@@ -69,7 +69,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         missing = _not_configured(settings.secrets)
         readiness = ServiceReadiness(
             runtime.health,
-            Repository(store.query).counts,
+            Repository(store.query, runtime.clock.now_ms).counts,
             lambda: asyncio.to_thread(directory.free_bytes),  # a file system that hangs must not stop everything
             missing,
             min_free_bytes=settings.storage.min_free_bytes,

@@ -3,7 +3,7 @@
 A lab backend in trouble does not make the service unready: that would take the API away just when people look.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from actors.breaker import BreakerState
@@ -50,33 +50,35 @@ class ServiceReadiness:
         if health.stalled_seconds > STALLED_SECONDS:
             ready = False
             problems.append("the dispatcher of wake-ups stands still")
-        if free_bytes < self._min_free_bytes:
-            free = f"{free_bytes // MIB} MiB are free for the data, less than {self._min_free_bytes // MIB}"
-            problems.append(f"{free}: make room, or soon nothing is stored")
-        if health.undeliverable:
-            problems.append(
-                f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
-            )
-        if health.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
-            problems.append(
-                f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
-            )
-        if health.clock_problem is not None:
-            problems.append(health.clock_problem)
-        if counts.stuck:
-            problems.append(f"sessions stuck in cleanup: {counts.stuck}; see last_error in labs_sessions")
-        if counts.owed_stuck:
-            problems.append(
-                f"VMs of deleted sessions stuck in cleanup: {counts.owed_stuck}; see last_error in owed_vms"
-            )
+        problems += self._while_ready(health, counts, free_bytes)
         return {
             "ready": ready,
             "problems": problems,
             "not_configured": list(self._not_configured),
             "stuck": counts.stuck,
             "owed_stuck": counts.owed_stuck,
+            "from_future": counts.from_future,
             "undeliverable": health.undeliverable,
             "overdue_seconds": health.overdue_ms / 1000,
             "breaker": health.breaker.value,
             "free_mib": free_bytes // MIB,
         }
+
+    def _while_ready(self, health: Health, counts: Counts, free_bytes: int) -> Iterator[str]:
+        """What somebody should look at while the service goes on."""
+        if free_bytes < self._min_free_bytes:
+            free = f"{free_bytes // MIB} MiB are free for the data, less than {self._min_free_bytes // MIB}"
+            yield f"{free}: make room, or soon nothing is stored"
+        if health.undeliverable:
+            yield f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
+        if health.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
+            yield f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
+        if health.clock_problem is not None:
+            yield health.clock_problem
+        if counts.stuck:
+            yield f"sessions stuck in cleanup: {counts.stuck}; see last_error in labs_sessions"
+        if counts.owed_stuck:
+            yield f"VMs of deleted sessions stuck in cleanup: {counts.owed_stuck}; see last_error in owed_vms"
+        if counts.from_future:
+            told = f"sessions created later than now: {counts.from_future}"
+            yield f"{told}; they run so much longer, see python run.py doctor"

@@ -12,7 +12,7 @@ from labsessions.repository import Counts
 
 MIB = 1_048_576
 FINE = Health(write_error=None, undeliverable=0, overdue_ms=0, stalled_seconds=0.0)
-NONE = Counts(stuck=0, owed_stuck=0)
+NONE = Counts(stuck=0, owed_stuck=0, from_future=0)
 
 
 async def checked(
@@ -47,6 +47,7 @@ async def test_all_is_well() -> None:
         "not_configured": [],
         "stuck": 0,
         "owed_stuck": 0,
+        "from_future": 0,
         "undeliverable": 0,
         "overdue_seconds": 1.5,
         "breaker": "closed",
@@ -64,6 +65,12 @@ async def test_all_is_well() -> None:
             NONE._replace(owed_stuck=4),
             (),
             "VMs of deleted sessions stuck in cleanup: 4; see last_error in owed_vms",
+        ),
+        (
+            FINE,
+            NONE._replace(from_future=3),
+            (),
+            "sessions created later than now: 3; they run so much longer, see python run.py doctor",
         ),
         (
             replace(FINE, breaker=BreakerState.OPEN, open_seconds=61.4),
