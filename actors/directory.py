@@ -1,5 +1,6 @@
 """The data directory: made for its owner only, and held by one process at a time."""
 
+import shutil
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -42,6 +43,10 @@ class DataDirectory:
             raise StoreError(f"the data directory {self.path} cannot be used: {error}") from error
         self._lock.release()
         return False
+
+    def free_bytes(self) -> int:
+        """Room on its file system for this user. OSError if it cannot be looked at."""
+        return shutil.disk_usage(self.path).free
 
     def release(self) -> None:
         """Let go. Harmless if repeated."""

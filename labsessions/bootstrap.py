@@ -67,7 +67,13 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         engine = EmbeddedEngine(runtime, cleaner, settings.policy())
         missing = _not_configured(settings.secrets)
-        readiness = ServiceReadiness(runtime.health, Repository(store.query).counts, missing)
+        readiness = ServiceReadiness(
+            runtime.health,
+            Repository(store.query, runtime.clock.now_ms).counts,
+            lambda: asyncio.to_thread(directory.free_bytes),  # a file system that hangs must not stop everything
+            missing,
+            min_free_bytes=settings.storage.min_free_bytes,
+        )
         options = _api(settings, missing)
         runner = web.AppRunner(
             make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime)),

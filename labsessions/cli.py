@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 import uvloop
 
+from actors.clock import SystemClock
 from actors.errors import StoreError
 from labsessions import __version__, bootstrap, logs
 from labsessions.demo import run_demo
@@ -20,12 +21,13 @@ from labsessions.driven import DrivenError, driven_clock
 from labsessions.mockbackend import Fault, FaultError, parse_faults
 from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
-from labsessions.settings import SettingsError, load
+from labsessions.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labsessions.backup import Copied, Progress
+    from labsessions.core.model import Session
 
 EXIT_CANNOT_START = 2
 EXIT_FAULTY = 1
@@ -112,7 +114,7 @@ def backup(
     """Copy the database to a file, also while the service is serving, and check the copy."""
     from labsessions.backup import back_up
 
-    directory = _data_dir(data_dir, config)
+    directory = _settings(data_dir, config).data_dir
     _copy("Backing up", lambda progress: back_up(directory, target, progress, force=force))
 
 
@@ -127,14 +129,14 @@ def restore(
     """Put a backup in the place of the database, which is kept; the service must not be running."""
     from labsessions.backup import restore as put_back
 
-    directory = _data_dir(data_dir, config)
+    directory = _settings(data_dir, config).data_dir
     _copy("Restoring", lambda progress: put_back(source, directory, progress, force=force))
 
 
-def _data_dir(data_dir: Path | None, config: Path | None) -> Path:
-    """Where the data is. Whether the service's address would be safe is not asked here."""
+def _settings(data_dir: Path | None, config: Path | None) -> Settings:
+    """Those of the data. Whether the service's address would be safe is not asked here."""
     try:
-        return load({"data_dir": data_dir, "insecure": True}, os.environ, config).data_dir
+        return load({"data_dir": data_dir, "insecure": True}, os.environ, config)
     except SettingsError as error:
         _stop(str(error))
 
@@ -183,6 +185,32 @@ def doctor(
         typer.echo(as_json(findings))
     if any(finding.level == "fault" for finding in findings):
         raise typer.Exit(EXIT_FAULTY)
+
+
+@app.command()
+def reanchor(
+    users: Annotated[list[str] | None, typer.Argument(help="Only the sessions of these users.")] = None,
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Set right what a clock that was ahead has stored; the clock must be right, and the service not be running."""
+    from labsessions.reanchor import ReanchorError, line
+    from labsessions.reanchor import reanchor as set_right
+
+    settings, moved = _settings(data_dir, config), 0
+
+    def show(part: "Session") -> None:
+        nonlocal moved
+        moved += 1
+        typer.echo(line(part))
+
+    now_ms = SystemClock().now_ms()
+    try:
+        asyncio.run(set_right(settings.data_dir, settings.policy(), now_ms, show, users or ()))
+    except (ReanchorError, StoreError) as error:
+        _stop(str(error))
+    typer.echo(f"{moved} set right")
 
 
 @app.command("mock-backend")

@@ -1,9 +1,9 @@
-"""What `/health/ready` and `/` say: is the store writable, are wake-ups delivered, what is not configured.
+"""What `/health/ready` and `/health` say: can the store be written, has it room, are wake-ups delivered, what lacks.
 
 A lab backend in trouble does not make the service unready: that would take the API away just when people look.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from actors.breaker import BreakerState
@@ -12,6 +12,7 @@ from labsessions.repository import Counts
 
 # The dispatcher waits for the store no longer than a busy database may take (2 s) in good health.
 STALLED_SECONDS = 10.0
+MIB = 1_048_576
 
 
 class ServiceReadiness:
@@ -21,11 +22,16 @@ class ServiceReadiness:
         self,
         health: Callable[[], Awaitable[Health]],
         counts: Callable[[], Awaitable[Counts]],
+        free_bytes: Callable[[], Awaitable[int]],
         not_configured: tuple[str, ...],
+        *,
+        min_free_bytes: int,
     ) -> None:
         self._health = health
         self._counts = counts
+        self._free_bytes = free_bytes
         self._not_configured = not_configured
+        self._min_free_bytes = min_free_bytes
 
     async def check(self) -> dict[str, Any]:
         """See `ports.Readiness`."""
@@ -33,6 +39,7 @@ class ServiceReadiness:
         try:
             health = await self._health()
             counts = await self._counts()
+            free_bytes = await self._free_bytes()
         except Exception as error:  # noqa: BLE001 - whatever keeps the store from answering is the finding
             problems.append(f"the store cannot be read: {error}")
             return {"ready": False, "problems": problems, "not_configured": list(self._not_configured)}
@@ -43,29 +50,35 @@ class ServiceReadiness:
         if health.stalled_seconds > STALLED_SECONDS:
             ready = False
             problems.append("the dispatcher of wake-ups stands still")
-        if health.undeliverable:
-            problems.append(
-                f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
-            )
-        if health.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
-            problems.append(
-                f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
-            )
-        if health.clock_problem is not None:
-            problems.append(health.clock_problem)
-        if counts.stuck:
-            problems.append(f"sessions stuck in cleanup: {counts.stuck}; see last_error in labs_sessions")
-        if counts.owed_stuck:
-            problems.append(
-                f"VMs of deleted sessions stuck in cleanup: {counts.owed_stuck}; see last_error in owed_vms"
-            )
+        problems += self._while_ready(health, counts, free_bytes)
         return {
             "ready": ready,
             "problems": problems,
             "not_configured": list(self._not_configured),
             "stuck": counts.stuck,
             "owed_stuck": counts.owed_stuck,
+            "from_future": counts.from_future,
             "undeliverable": health.undeliverable,
             "overdue_seconds": health.overdue_ms / 1000,
             "breaker": health.breaker.value,
+            "free_mib": free_bytes // MIB,
         }
+
+    def _while_ready(self, health: Health, counts: Counts, free_bytes: int) -> Iterator[str]:
+        """What somebody should look at while the service goes on."""
+        if free_bytes < self._min_free_bytes:
+            free = f"{free_bytes // MIB} MiB are free for the data, less than {self._min_free_bytes // MIB}"
+            yield f"{free}: make room, or soon nothing is stored"
+        if health.undeliverable:
+            yield f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
+        if health.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
+            yield f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
+        if health.clock_problem is not None:
+            yield health.clock_problem
+        if counts.stuck:
+            yield f"sessions stuck in cleanup: {counts.stuck}; see last_error in labs_sessions"
+        if counts.owed_stuck:
+            yield f"VMs of deleted sessions stuck in cleanup: {counts.owed_stuck}; see last_error in owed_vms"
+        if counts.from_future:
+            told = f"sessions created later than now: {counts.from_future}"
+            yield f"{told}; they run so much longer, see python run.py doctor"

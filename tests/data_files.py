@@ -8,16 +8,13 @@ from pathlib import Path
 
 from builders import User
 
-from actors.ids import ActorId
 from actors.sqlite import open_store
-from actors.storage import Alarm, Lane, Write
+from actors.storage import Write
 from labsessions.bootstrap import DATABASE
-from labsessions.core.codec import encode
-from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.model import State
 from labsessions.core.parts import parts
-from labsessions.engines.embedded import NAMESPACE
-from labsessions.engines.tables import projected, schema
+from labsessions.engines.embedded import write_of
+from labsessions.engines.tables import schema
 
 
 def data_with(folder: Path, users: Iterable[User]) -> Path:
@@ -35,11 +32,7 @@ async def _write(database: Path, writes: list[Write]) -> None:
 
 
 def _stored(state: State) -> Write:
-    user = parts(state)[0].lab.user_id
-    due_ms = wake_at(state)
-    assert due_ms is not None
-    alarm = Alarm(due_ms, Lane.RETRY if is_retry(state) else Lane.FIRST)
-    return Write(ActorId(NAMESPACE, user), encode(state), alarm, projected(user, state, ()))
+    return write_of(parts(state)[0].lab.user_id, state, (), before=State())
 
 
 def sql(database: Path, statement: str, *parameters: object) -> None:

@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from actors.directory import DataDirectory
-from actors.ids import ActorId
 from actors.sqlite import open_store
-from actors.storage import Alarm, Lane, Write
+from actors.storage import Write
 from labsessions.bench.labs import lab_body
 from labsessions.bootstrap import DATABASE
-from labsessions.core.codec import encode
-from labsessions.core.machine import decide, wake_at
+from labsessions.core.machine import decide
 from labsessions.core.messages import Create
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
-from labsessions.engines.embedded import NAMESPACE
-from labsessions.engines.tables import projected, schema
+from labsessions.engines.embedded import write_of
+from labsessions.engines.tables import schema
 from labsessions.http.fields import SessionFields
 
 BATCH: Final = 5_000  # sessions in one commit: 20 MB of WAL, while a sync costs as little as it does for one
@@ -65,10 +63,4 @@ def created(waiting: Waiting) -> Write:
     user, created_ms, duration_ms = waiting
     lab = _FIELDS.lab(lab_body(user, duration_ms / MS_PER_MINUTE), new_id=str(uuid.uuid4()))
     decision = decide(State(), Create(str(uuid.uuid4()), lab), created_ms, _POLICY)
-    due_ms = wake_at(decision.state)
-    return Write(
-        ActorId(NAMESPACE, user),
-        cell=encode(decision.state),
-        alarm=None if due_ms is None else Alarm(due_ms, Lane.FIRST),
-        rows=projected(user, decision.state, decision.events),
-    )
+    return write_of(user, decision.state, decision.events, before=State())

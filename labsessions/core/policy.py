@@ -26,10 +26,18 @@ class Policy(Struct, frozen=True, kw_only=True, gc=False):
 
     def retry_after_ms(self, generation: str) -> int:
         """Interval plus this session's own, fixed part of the spread: never shorter than the interval."""
-        widest = int(self.retry_interval_ms * self.spread)
-        return self.retry_interval_ms + int(generation.replace("-", ""), 16) % (widest + 1)
+        return self.retry_interval_ms + int(generation.replace("-", ""), 16) % (self._widest_ms + 1)
 
     @property
     def backstop_ms(self) -> int:
         """From the start of an attempt to the next one if nothing is ever heard of it (a crash in mid-call)."""
         return self.attempt_limit_ms + self.retry_interval_ms
+
+    @property
+    def longest_wait_ms(self) -> int:
+        """The longest that any attempt is put off."""
+        return max(self.backstop_ms, self.retry_interval_ms + self._widest_ms, self.owed_after_ms or 0)
+
+    @property
+    def _widest_ms(self) -> int:
+        return int(self.retry_interval_ms * self.spread)

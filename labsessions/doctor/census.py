@@ -12,14 +12,17 @@ from typing import Any, Final
 from labsessions.core.codec import UnreadableStateError, decode
 from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.model import State
+from labsessions.core.policy import Policy
 from labsessions.core.projection import iso, owed, row
-from labsessions.doctor.findings import Finding, fault, ok
+from labsessions.doctor.ahead import SET_RIGHT, ahead
+from labsessions.doctor.findings import Finding, fault, ok, warning
 from labsessions.engines.embedded import NAMESPACE
 
 CHECK: Final = "sessions"
 # Enough to see what kind of trouble it is; the rest is counted.
 EXAMPLES: Final = 10
 
+_POLICY: Final = Policy()
 _SESSIONS: Final = """
 SELECT c.name, c.cell, c.due_ms, c.lane, c.deferrals, c.delivery_error, s.*
 FROM actor_cells c LEFT JOIN labs_sessions s ON s.user_id = c.name WHERE c.namespace = ?
@@ -48,6 +51,7 @@ _ORPHANED: Final = "nothing will clean it up: delete the VM at the backend yours
 class Census:
     """What was counted at `now_ms`. `due` are first wake-ups that are due, `newest_ms` the latest instant stored.
 
+    `ahead` are sessions and attempts that a clock which was ahead has put too far away.
     `owed` are VMs of sessions deleted by hand that the service still makes sure of.
     """
 
@@ -56,6 +60,8 @@ class Census:
     owed: int = 0
     disagreements: int = 0
     examples: list[Finding] = field(default_factory=list)
+    ahead: int = 0
+    ahead_examples: list[Finding] = field(default_factory=list)
     undeliverable: int = 0
     undeliverable_example: str = ""
     due: int = 0
@@ -71,6 +77,10 @@ class Census:
         if not self.disagreements:
             owing = f", {self.owed} VMs of deleted ones owed" if self.owed else ""
             yield ok(CHECK, f"state, row and wake-up agree: {self.sessions} sessions{owing}")
+        yield from self.ahead_examples
+        if self.ahead > len(self.ahead_examples):
+            more = self.ahead - len(self.ahead_examples)
+            yield warning(CHECK, f"{more} more are further ahead than they should be", SET_RIGHT)
 
     def disagree(self, found: str, todo: str) -> None:
         """Count one, and keep it if there is room."""
@@ -78,13 +88,22 @@ class Census:
         if len(self.examples) < EXAMPLES:
             self.examples.append(fault(CHECK, found, todo))
 
+    def far(self, found: str) -> None:
+        """Count one that lies too far ahead, and keep it if there is room."""
+        self.ahead += 1
+        if len(self.ahead_examples) < EXAMPLES:
+            self.ahead_examples.append(warning(CHECK, found, SET_RIGHT))
+
     def saw(self, instant_ms: int) -> None:
         """An instant that a clock has shown and that was stored."""
         self.newest_ms = max(self.newest_ms or instant_ms, instant_ms)
 
 
-def take_census(connection: sqlite3.Connection, now_ms: int) -> Census:
-    """Go through all sessions in one snapshot. sqlite3.Error if the tables cannot be read."""
+def take_census(connection: sqlite3.Connection, now_ms: int, policy: Policy = _POLICY) -> Census:
+    """Go through all sessions in one snapshot. sqlite3.Error if the tables cannot be read.
+
+    `policy` tells how far away an attempt may be.
+    """
     census = Census(now_ms)
     connection.execute("BEGIN")
     try:
@@ -103,6 +122,8 @@ def take_census(connection: sqlite3.Connection, now_ms: int) -> Census:
                 census.disagree(f"{name}: {unreadable}", _UNREADABLE)
                 continue
             _count_state(census, state)
+            for found in ahead(state, now_ms, policy):
+                census.far(found)
             _compare_row(census, name, row(state), None if shown["user_id"] is None else shown)
             _compare_alarm(census, name, state, due_ms, lane, deferrals)
             owing |= {(line["generation"], line["lab_request_id"]): line for line in owed(state)}

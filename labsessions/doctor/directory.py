@@ -1,7 +1,6 @@
 """The data directory: is it there, may we and only we use it, is there room, and does a service hold it?"""
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,15 +12,8 @@ from labsessions.doctor.findings import Finding, fault, ok, warning
 
 CHECK: Final = "data"
 MIB: Final = 1_048_576
-# SQLite's log is folded back at 4 MiB; below a few of those the next writes fail.
-FULL_BYTES: Final = 16 * MIB
 # Room for days of history, and for somebody to notice.
 SCARCE_BYTES: Final = 256 * MIB
-
-
-def free_bytes(path: Path) -> int:
-    """Room on the file system of `path`."""
-    return shutil.disk_usage(path).free
 
 
 def is_held(directory: Path) -> bool | None:
@@ -32,15 +24,18 @@ def is_held(directory: Path) -> bool | None:
         return None
 
 
-def check(directory: Path, database: str, free: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
-    """Look at the folder, and at the file with the name `database` in it."""
+def check(
+    directory: Path, database: str, min_free_bytes: int, free_bytes: Callable[[], int] | None = None
+) -> Iterator[Finding]:
+    """Look at the folder, and at the file with the name `database` in it. `min_free_bytes`: less room is a fault."""
+    free_bytes = free_bytes or DataDirectory(directory).free_bytes
     try:
-        yield from _look(directory, database, free)
+        yield from _look(directory, database, min_free_bytes, free_bytes)
     except PermissionError:
         yield fault(CHECK, f"this user may not look into {directory}", "run as the service's user")
 
 
-def _look(directory: Path, database: str, free: Callable[[Path], int]) -> Iterator[Finding]:
+def _look(directory: Path, database: str, min_free_bytes: int, free_bytes: Callable[[], int]) -> Iterator[Finding]:
     if not directory.exists():
         yield warning(CHECK, f"{directory} does not exist", "nothing: the first start makes it. Or is it another one?")
         return
@@ -49,7 +44,7 @@ def _look(directory: Path, database: str, free: Callable[[Path], int]) -> Iterat
         return
     yield _mode(directory)
     yield from _access(directory, directory / database)
-    yield _room(directory, free(directory))
+    yield _room(directory, free_bytes(), min_free_bytes)
     match is_held(directory):
         case True:
             yield ok(CHECK, "a service is running on it")
@@ -77,9 +72,9 @@ def _access(directory: Path, database: Path) -> Iterator[Finding]:
         yield warning(CHECK, f"not of the folder's owner ({owner}): {', '.join(foreign)}", f"chown {owner} them")
 
 
-def _room(directory: Path, free: int) -> Finding:
+def _room(directory: Path, free: int, least: int) -> Finding:
     found = f"{free // MIB} MiB are free at {directory}"
-    if free < FULL_BYTES:
+    if free < least:
         return fault(CHECK, found, "make room: soon nothing can be stored, and nothing is acknowledged then")
     if free < SCARCE_BYTES:
         return warning(CHECK, found, "make room")

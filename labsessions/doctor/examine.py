@@ -6,14 +6,17 @@ import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from actors.errors import StoreError
 from labsessions.bootstrap import DATABASE
+from labsessions.core.policy import Policy
 from labsessions.doctor import backend, census, clock, database, directory, wakeups
 from labsessions.doctor.census import Census, take_census
 from labsessions.doctor.findings import Finding, fault, ok, warning
 from labsessions.settings import Settings, SettingsError, load
+
+_POLICY: Final = Policy()
 
 
 def examine(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path | None) -> Iterator[Finding]:
@@ -26,7 +29,7 @@ def examine(flags: Mapping[str, Any], environ: Mapping[str, str], config: Path |
         yield warning("settings", "all else is not examined", "correct the settings, then look again")
         return
     yield ok("settings", "they are valid, as seen with the variables of this shell")
-    yield from directory.check(settings.data_dir, DATABASE)
+    yield from directory.check(settings.data_dir, DATABASE, settings.storage.min_free_bytes)
     newest_ms = yield from _data(settings)
     yield from asyncio.run(backend.check(*_backend(settings)))
     yield from clock.check(newest_ms)
@@ -47,7 +50,7 @@ def _data(settings: Settings) -> Generator[Finding, None, int | None]:
         yield fault(database.CHECK, str(error), database.RESTORE)
         return None
     with closing(connection):
-        findings, counted = examine_database(connection)
+        findings, counted = examine_database(connection, settings.policy())
     yield from findings
     if counted is None:
         return None
@@ -55,16 +58,16 @@ def _data(settings: Settings) -> Generator[Finding, None, int | None]:
     return counted.newest_ms
 
 
-def examine_database(connection: sqlite3.Connection) -> tuple[list[Finding], Census | None]:
+def examine_database(connection: sqlite3.Connection, policy: Policy = _POLICY) -> tuple[list[Finding], Census | None]:
     """Is the file whole, of this release, and do its sessions agree? The census is None if none could be taken.
 
-    The first finding is that of the pages.
+    The first finding is that of the pages. `policy` is what the service decides by.
     """
     findings = [database.check_pages(connection), *database.check_versions(connection)]
     if any(finding.level == "fault" for finding in findings[1:]):
         return findings, None
     try:
-        counted = take_census(connection, time.time_ns() // 1_000_000)
+        counted = take_census(connection, time.time_ns() // 1_000_000, policy)
     except sqlite3.Error as error:
         return [*findings, fault(census.CHECK, f"the tables cannot be read: {error}", database.RESTORE)], None
     return [*findings, *counted.findings()], counted

@@ -10,8 +10,8 @@ from actors.ids import ActorId
 from actors.runtime import Runtime
 from actors.storage import Alarm, Lane, Write
 from labsessions.core.codec import decode, encode
-from labsessions.core.machine import Decision, decide, is_retry, wake_at
-from labsessions.core.messages import Abandon, AttemptEnded, Clean, Message, Reply, Wake
+from labsessions.core.machine import decide, is_retry, wake_at
+from labsessions.core.messages import Abandon, AttemptEnded, Clean, Event, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
 from labsessions.engines.narration import Log, narrate
@@ -24,6 +24,18 @@ NAMESPACE = "SessionManager"
 GRACE_SECONDS = 1.0
 OVERDUE = "the attempt did not end within its limit"
 _WAKE = Wake()
+
+
+def write_of(user_id: str, state: State, events: tuple[Event, ...], before: State) -> Write:
+    """How a user's state is stored after `before`: its cell, its wake-up and its rows, all derived from it."""
+    due_ms = wake_at(state)
+    lane = Lane.RETRY if is_retry(state) else Lane.FIRST
+    return Write(
+        ActorId(NAMESPACE, user_id),
+        cell=encode(state),
+        alarm=None if due_ms is None else Alarm(due_ms, lane),
+        rows=projected(user_id, state, events, before),
+    )
 
 
 class SessionManager(DurableActor):
@@ -50,7 +62,7 @@ class SessionManager(DurableActor):
         if decision.state is self._state and not woken:
             return Outcome(decision.reply)
         # A wake-up writes even if nothing was due: should the stored alarm ever disagree with the state, this mends it.
-        write = self._write(decision)
+        write = write_of(self.actor_id.name, decision.state, decision.events, before=self._state)
         self._state = decision.state
         clean = next((effect for effect in decision.effects if isinstance(effect, Clean)), None)
         return Outcome(
@@ -74,17 +86,6 @@ class SessionManager(DurableActor):
         elif ended.backend_up is False:
             self._breaker.failed(begun)
         return ended
-
-    def _write(self, decision: Decision) -> Write:
-        state = decision.state
-        due_ms = wake_at(state)
-        lane = Lane.RETRY if is_retry(state) else Lane.FIRST
-        return Write(
-            self.actor_id,
-            cell=encode(state),
-            alarm=None if due_ms is None else Alarm(due_ms, lane),
-            rows=projected(self.actor_id.name, state, decision.events, before=self._state),
-        )
 
 
 class EmbeddedEngine:

@@ -12,7 +12,7 @@ SESSIONS = Table("labs_sessions", ROW_COLUMNS, key=("user_id",))
 HISTORY = Table("session_history", HISTORY_COLUMNS, key=("generation",))
 OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
 
-STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql")
+STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql")
 _NOTHING = State()
 
 

@@ -162,6 +162,23 @@ class Cleanup(_Section):
         return min(round(self.attempt_timeout_seconds * 1000), self.retry_interval_ms // 2)
 
 
+class Storage(_Section):
+    """What the data needs."""
+
+    # SQLite's log alone takes 4 MiB and more while it is folded back; the rest is time for somebody to notice.
+    min_free_mib: Int = Field(
+        default=64,
+        ge=0,
+        le=1_048_576,
+        description="Less room for the data than this is a problem in health, in MiB (0 to 1048576; 0 is off).",
+    )
+
+    @property
+    def min_free_bytes(self) -> int:
+        """The same in bytes."""
+        return self.min_free_mib * MIB
+
+
 class Actors(_Section):
     """What stays in memory."""
 
@@ -240,6 +257,7 @@ class Settings(BaseSettings):
     api: Api = Api()
     backend: Backend = Backend()
     cleanup: Cleanup = Cleanup()
+    storage: Storage = Storage()
     actors: Actors = Actors()
     clock: Clock = Clock()
     log: Log = Log()

@@ -78,6 +78,7 @@ async def test_a_full_disk_is_survived_without_a_restart(tmp_path: Path, small_d
         await until(lambda: _said(service, "database or disk is full"), "the line about the failed write")
         status, problems = await readiness(client)
         assert (status, "database or disk is full" in problems) == (503, True)
+        assert "0 MiB are free for the data, less than 64: make room" in problems
         await until(lambda: _said(service, "the wake-up of SessionManager/due could not be delivered"), "its wake-up")
         assert (await client.get("due"))[0] == 200
         assert await backend.calls() == [], "nothing goes out before the write that it depends on"

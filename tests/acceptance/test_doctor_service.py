@@ -1,13 +1,19 @@
 """The doctor beside the real process: while it serves, after it was killed, and after something was broken."""
 
+import asyncio
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from builders import User
 from commands import command
+from data_files import data_with
 from processes import world
+
+DAY_MS = 86_400_000
 
 
 async def examined(folder: Path, **env: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
@@ -89,3 +95,30 @@ async def test_wrong_settings_are_faults_and_end_the_examination(tmp_path: Path)
     assert status == 1
     assert set(checks) == {"settings"}
     assert [finding["level"] for finding in checks["settings"]] == ["fault", "fault", "warning"]
+
+
+async def test_what_a_clock_that_was_ahead_has_left_is_shown_and_set_right(tmp_path: Path) -> None:
+    """Health and doctor name it; `reanchor` refuses beside the service, and sets it right without it."""
+    alice = User().create(user_id="alice", now_ms=time.time_ns() // 1_000_000 + 90 * DAY_MS)
+    await asyncio.to_thread(data_with, tmp_path / "data", [alice])
+    async with world(tmp_path) as (service, client, _):
+        assert "sessions created later than now: 1" in str(await client.call("GET", "/health"))
+        status, said = await command(tmp_path, "reanchor", "--data-dir", "data")
+        assert (status, "in use by another process" in said) == (2, True)
+        _, checks = await examined(tmp_path)
+        assert "alice: its session was created" in str(checks["sessions"])
+        await service.end()
+        assert await command(tmp_path, "reanchor", "bob", "--data-dir", "data") == (
+            2,
+            "labsessions: no such user: bob\n",
+        )
+        status, said = await command(tmp_path, "reanchor", "--data-dir", "data")
+        assert (status, said.splitlines()[0].startswith("alice: runs until 20"), said.splitlines()[1:]) == (
+            0,
+            True,
+            ["1 set right"],
+        )
+        await service.start()
+        status, body = await client.get("alice")
+        assert (status, body["data"]["remaining_seconds"] <= 3600) == (200, True)
+        assert "problems" not in (await client.call("GET", "/health"))[1]

@@ -1,5 +1,6 @@
 """The data directory: one process at a time, its owner only, free again however its holder ends."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,3 +95,13 @@ def test_a_path_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match=f"the data directory .*{name} cannot be used") as refused:
         DataDirectory(tmp_path / name).claim()
     assert type(refused.value) is StoreError
+
+
+def test_the_room_is_that_of_its_file_system(tmp_path: Path) -> None:
+    """What a user may still write; OSError for a directory that is not there."""
+    seen = os.statvfs(tmp_path)
+    free = DataDirectory(tmp_path).free_bytes()
+    assert 0 <= free < seen.f_blocks * seen.f_frsize
+    assert free % seen.f_frsize == 0
+    with pytest.raises(OSError, match="No such file"):
+        DataDirectory(tmp_path / "none").free_bytes()

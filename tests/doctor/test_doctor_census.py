@@ -6,12 +6,13 @@ from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
-from builders import HOUR, NOW, OTHER_GENERATION, POLICY, User, lab, worker_nodes
+from builders import HOUR, MINUTE, NOW, OTHER_GENERATION, POLICY, User, lab, worker_nodes
 from data_files import data_with, sql
 from msgspec import structs
 
 from labsessions.core.messages import Create, Delete
 from labsessions.core.projection import ROW_COLUMNS, iso
+from labsessions.core.reanchor import AHEAD_MS
 from labsessions.doctor.census import EXAMPLES, Census, take_census
 from labsessions.doctor.database import open_for_reading
 
@@ -21,7 +22,7 @@ DEADLINE = NOW + HOUR
 def census(database: Path, now_ms: int = NOW) -> Census:
     """Take it as the doctor does."""
     with closing(open_for_reading(database)) as connection:
-        return take_census(connection, now_ms)
+        return take_census(connection, now_ms, POLICY)
 
 
 def told(database: Path) -> list[str]:
@@ -46,7 +47,7 @@ def test_sessions_in_every_state_agree(tmp_path: Path) -> None:
             User().create(user_id="stuck").expire().fail().expire().fail().expire().fail(),
         ],
     )
-    taken = census(database)
+    taken = census(database, DEADLINE + 20 * MINUTE)
     assert (taken.sessions, taken.disagreements, taken.undeliverable) == (4, 0, 0)
     assert [finding.level for finding in taken.findings()] == ["ok"]
 
@@ -64,7 +65,7 @@ def test_obligations_agree_and_are_counted(tmp_path: Path) -> None:
     beside = owing("beside")
     beside.say(Create(OTHER_GENERATION, lab(user_id="beside")), NOW)
     database = data_with(tmp_path, [owing("waiting"), owing("in flight").expire(), beside])
-    taken = census(database)
+    taken = census(database, NOW + MINUTE)
     assert (taken.sessions, taken.owed, taken.disagreements) == (1, 5, 0)
     (finding,) = taken.findings()
     assert finding.found.endswith("1 sessions, 5 VMs of deleted ones owed")
@@ -201,6 +202,51 @@ def test_the_newest_instant_is_that_of_states_and_history(database: Path) -> Non
         values = [f"g{number}", "u", "i", "l", "v", "c", "e", ended_at, "expired", 1]
         sql(database, f"INSERT INTO session_history ({columns}) VALUES ({','.join('?' * 10)})", *values)  # noqa: S608
         assert census(database).newest_ms == (NOW if number < 2 else (NOW + 10_000) // 1000 * 1000)
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "found"),
+    [
+        (0, None),
+        (1, None),
+        (AHEAD_MS, None),
+        (AHEAD_MS + 1, "alice: its session was created 1 s later than now, and runs so much longer: until"),
+        (2 * HOUR, "alice: its session was created 7200 s later than now, and runs so much longer: until"),
+    ],
+)
+def test_a_session_from_the_future_is_named(database: Path, ahead_ms: int, found: str | None) -> None:
+    """Who, how far ahead, what it means, and what to do; a small step of the clock is no finding."""
+    taken = census(database, NOW - ahead_ms)
+    assert taken.ahead == (0 if found is None else 1)
+    findings = list(taken.findings())[1:]
+    assert [finding.level for finding in findings] == ["warning"] * taken.ahead
+    if found is not None:
+        assert findings[0].found == f"{found} {iso(DEADLINE)}"
+        assert "python run.py reanchor" in findings[0].todo
+
+
+def test_an_attempt_that_is_put_off_too_far_is_named(tmp_path: Path) -> None:
+    """Of a session and of an obligation, measured by the settings of the day; a wait that a setting allows is none."""
+    database = data_with(tmp_path, [User().create(user_id="alice", duration=1).expire(), owing("bob")])
+    alice_ms = NOW + MINUTE + POLICY.backstop_ms
+    assert census(database, NOW + MINUTE).ahead == 0
+    assert census(database, alice_ms - POLICY.backstop_ms - AHEAD_MS).ahead == 0
+    taken = census(database, NOW - HOUR)
+    assert sorted(finding.found for finding in list(taken.findings())[1:]) == [
+        f"alice: its next attempt is at {iso(alice_ms)}, further away than any is put off",
+        f"bob: its next attempt is at {iso(NOW + MINUTE)}, further away than any is put off",
+    ]
+    with closing(open_for_reading(database)) as connection:
+        patient = structs.replace(POLICY, retry_interval_ms=2 * HOUR)
+        assert take_census(connection, NOW - HOUR, patient).ahead == 0
+
+
+def test_only_some_from_the_future_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    """Ten examples, and a line with the number of the others."""
+    database = data_with(tmp_path, [User().create(user_id=f"user-{number}") for number in range(EXAMPLES + 5)])
+    findings = list(census(database, NOW - HOUR).findings())
+    assert len(findings) == 1 + EXAMPLES + 1
+    assert findings[-1].found == "5 more are further ahead than they should be"
 
 
 def test_a_writer_is_neither_disturbed_nor_seen_half(database: Path) -> None:

@@ -10,14 +10,19 @@ from actors.runtime import Health
 from labsessions.readiness import STALLED_SECONDS, ServiceReadiness
 from labsessions.repository import Counts
 
+MIB = 1_048_576
 FINE = Health(write_error=None, undeliverable=0, overdue_ms=0, stalled_seconds=0.0)
-NONE = Counts(stuck=0, owed_stuck=0)
+NONE = Counts(stuck=0, owed_stuck=0, from_future=0)
 
 
 async def checked(
-    health: Health | Exception, counts: Counts = NONE, not_configured: tuple[str, ...] = ()
+    health: Health | Exception,
+    counts: Counts = NONE,
+    not_configured: tuple[str, ...] = (),
+    free_bytes: int = 100 * MIB,
+    min_free_bytes: int = 64 * MIB,
 ) -> dict[str, Any]:
-    """The report on a runtime in this state."""
+    """The report on a runtime in this state, on a file system with so much room."""
 
     async def of_runtime() -> Health:
         if isinstance(health, Exception):
@@ -27,7 +32,11 @@ async def checked(
     async def of_tables() -> Counts:
         return counts
 
-    return await ServiceReadiness(of_runtime, of_tables, not_configured).check()
+    async def of_disk() -> int:
+        return free_bytes
+
+    readiness = ServiceReadiness(of_runtime, of_tables, of_disk, not_configured, min_free_bytes=min_free_bytes)
+    return await readiness.check()
 
 
 async def test_all_is_well() -> None:
@@ -38,9 +47,11 @@ async def test_all_is_well() -> None:
         "not_configured": [],
         "stuck": 0,
         "owed_stuck": 0,
+        "from_future": 0,
         "undeliverable": 0,
         "overdue_seconds": 1.5,
         "breaker": "closed",
+        "free_mib": 100,
     }
 
 
@@ -54,6 +65,12 @@ async def test_all_is_well() -> None:
             NONE._replace(owed_stuck=4),
             (),
             "VMs of deleted sessions stuck in cleanup: 4; see last_error in owed_vms",
+        ),
+        (
+            FINE,
+            NONE._replace(from_future=3),
+            (),
+            "sessions created later than now: 3; they run so much longer, see python run.py doctor",
         ),
         (
             replace(FINE, breaker=BreakerState.OPEN, open_seconds=61.4),
@@ -97,3 +114,19 @@ async def test_a_store_in_trouble_makes_it_unready(health: Health | Exception, p
 async def test_a_dispatcher_that_waits_no_longer_than_it_may_is_fine() -> None:
     """The near miss: exactly the limit."""
     assert (await checked(replace(FINE, stalled_seconds=STALLED_SECONDS)))["ready"] is True
+
+
+@pytest.mark.parametrize(
+    ("free", "least", "problems"),
+    [
+        (64 * MIB - 1, 64 * MIB, ["63 MiB are free for the data, less than 64: make room, or soon nothing is stored"]),
+        (64 * MIB, 64 * MIB, []),
+        (64 * MIB + 1, 64 * MIB, []),
+        (0, MIB, ["0 MiB are free for the data, less than 1: make room, or soon nothing is stored"]),
+        (0, 0, []),
+    ],
+)
+async def test_little_room_is_told_while_there_still_is_some(free: int, least: int, problems: list[str]) -> None:
+    """Less than the least is a problem; zero is off. It is ready as long as a write succeeds."""
+    report = await checked(FINE, free_bytes=free, min_free_bytes=least)
+    assert (report["ready"], report["problems"], report["free_mib"]) == (True, problems, free // MIB)

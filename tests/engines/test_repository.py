@@ -5,25 +5,27 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from builders import POLICY, User, worker_nodes
+import pytest
+from builders import HOUR, NOW, POLICY, User, worker_nodes
 from data_files import data_with
 from msgspec import structs
 
 from actors.sqlite import open_store
 from labsessions.core.messages import Delete
+from labsessions.core.reanchor import AHEAD_MS
 from labsessions.engines.tables import schema
 from labsessions.repository import COUNTS, Counts, Repository
 
-NOTHING = Counts(stuck=0, owed_stuck=0)
+NOTHING = Counts(stuck=0, owed_stuck=0, from_future=0)
 
 
-def counted(folder: Path, *users: User) -> Counts:
-    """The counts over these users, as the service's own connection sees them."""
+def counted(folder: Path, *users: User, now_ms: int = NOW) -> Counts:
+    """The counts over these users, as the service's own connection sees them at `now_ms`."""
 
     async def ask(database: Path) -> Counts:
         store = await open_store(database, (schema(),))
         try:
-            return await Repository(store.query).counts()
+            return await Repository(store.query, lambda: now_ms).counts()
         finally:
             await store.close()
 
@@ -57,13 +59,28 @@ def test_stuck_sessions_and_vms_are_counted_apart(tmp_path: Path) -> None:
     """Sessions of those that clients see, VMs of those that were deleted by hand."""
     limit = POLICY.stuck_after
     some = (failed("a", limit), failed("b", limit + 1), failed("c", limit - 1), owing("d", limit), owing("e", 0))
-    assert counted(tmp_path, *some) == Counts(stuck=2, owed_stuck=2)
+    assert counted(tmp_path, *some) == NOTHING._replace(stuck=2, owed_stuck=2)
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "number"), [(-HOUR, 0), (0, 0), (1, 0), (AHEAD_MS, 0), (AHEAD_MS + 1, 1), (10 * HOUR, 1)]
+)
+def test_sessions_from_the_future_are_counted(tmp_path: Path, ahead_ms: int, number: int) -> None:
+    """Those that run; one that is being cleaned has its deadline behind it. A small step of the clock is none."""
+    at_ms = NOW + ahead_ms
+    some = (
+        User().create(now_ms=NOW, user_id="now"),
+        User().create(now_ms=at_ms, user_id="ahead"),
+        User().create(now_ms=at_ms, user_id="cleaning", duration=1).expire(),
+    )
+    assert counted(tmp_path, *some) == NOTHING._replace(from_future=number)
+    assert counted(tmp_path, *some, now_ms=max(NOW, at_ms)) == NOTHING
 
 
 def test_no_count_reads_a_table(tmp_path: Path) -> None:
     """A look at health costs the same with a million sessions: each count searches an index."""
     with closing(sqlite3.connect(data_with(tmp_path, ()))) as database:
-        plan = [line for *_, line in database.execute(f"EXPLAIN QUERY PLAN {COUNTS}")]
+        plan = [line for *_, line in database.execute(f"EXPLAIN QUERY PLAN {COUNTS}", ("",))]
     looks = [line for line in plan if not line.startswith(("SCAN CONSTANT ROW", "SCALAR SUBQUERY"))]
     assert looks
     assert all(line.startswith("SEARCH") and "INDEX" in line for line in looks), plan
