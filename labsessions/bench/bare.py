@@ -21,12 +21,16 @@ _HOST: Final = "127.0.0.1"
 _ADDED: Final[dict[str, Any]] = {
     "id": "2f5b8c1e-6f2c-4a53-9d5e-0b6f0f6e3a11",
     "worker_nodes": None,
+    "time_factor": 1,
     "created_at": "2026-01-01T09:00:00.000Z",
     "updated_at": "2026-01-01T09:00:00.000Z",
     "status": "active",
     "expires_at": "2026-01-08T07:40:00.000Z",
     "remaining_seconds": 599_999.123,
     "server_time": "2026-01-01T09:00:00.877Z",
+    "max_expires_at": "2026-01-31T09:00:00.000Z",
+    "extendable": True,
+    "why_not": None,
 }
 _SESSION: Final = lab_body("somebody") | _ADDED
 
