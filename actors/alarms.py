@@ -29,8 +29,10 @@ GLANCE = 8
 RECHECK_SECONDS = 30.0
 # After a failure of the store itself (full disk, locked file) the next try is made after this.
 STORE_RETRY_SECONDS = 1.0
-# The longest back-off of a wake-up that cannot be delivered.
-MAX_BACKOFF_MS = 300_000
+# The longest back-off of a wake-up that cannot be delivered, unless chosen. Not only damaged cells back off, which wait
+# for an operator: so does a write that fails again and again, and what is due shall not be late for long after it.
+LONGEST_BACKOFF_SECONDS = 300.0
+FIRST_BACKOFF_MS = 1000
 # An instant after all others, for a loop that sleeps until it is told of an alarm.
 NEVER_MS = 2**63
 
@@ -38,7 +40,8 @@ NEVER_MS = 2**63
 class Alarms:
     """The dispatcher. `wake` delivers a wake-up and returns when it was handled, `commit` stores a deferral.
 
-    With a `guard` nothing is delivered while the clock isn't trusted.
+    With a `guard` nothing is delivered while the clock isn't trusted. `longest_backoff_seconds` counts as a second, the
+    first back-off, if it is less.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Alarms:
         wake: Callable[[ActorId], Awaitable[object]],
         commit: Callable[[Operation], Awaitable[None]],
         guard: ClockGuard | None = None,
+        longest_backoff_seconds: float = LONGEST_BACKOFF_SECONDS,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -59,6 +63,7 @@ class Alarms:
         self._wake = wake
         self._commit = commit
         self._guard = guard
+        self._longest_backoff_ms = max(FIRST_BACKOFF_MS, int(longest_backoff_seconds * 1000))
         self._lanes = {lane: _Lane() for lane in Lane}
         self._loops: list[asyncio.Task[None]] = []
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -165,7 +170,7 @@ class Alarms:
                 effect.add_done_callback(lambda _: slot.release())
 
     async def _defer(self, alarm: DueAlarm, error: Exception) -> None:
-        backoff_ms = min(1000 * 2 ** min(alarm.deferrals, 20), MAX_BACKOFF_MS)
+        backoff_ms = min(FIRST_BACKOFF_MS * 2 ** min(alarm.deferrals, 20), self._longest_backoff_ms)
         until_ms = self._clock.now_ms() + backoff_ms
         logger.error(
             "the wake-up of %s could not be delivered (%d times in a row), next try in %d s: %s",

@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.actor import WAKE_UP, DurableActor
 from actors.admission import Admission, Limits
-from actors.alarms import Alarms
+from actors.alarms import LONGEST_BACKOFF_SECONDS, Alarms
 from actors.batches import Batches
 from actors.breaker import Breaker, BreakerLimits, BreakerState
 from actors.clock import Clock
@@ -70,6 +70,7 @@ class Runtime:
         breaker: BreakerLimits | None = None,
         residency: Residency | None = None,
         guard: ClockGuard | None = None,
+        longest_backoff_seconds: float = LONGEST_BACKOFF_SECONDS,
     ) -> None:
         self.clock = clock
         self.effects = Effects(self._deliver)
@@ -88,6 +89,7 @@ class Runtime:
             wake=self._wake,
             commit=self.commit,
             guard=guard,
+            longest_backoff_seconds=longest_backoff_seconds,
         )
 
     @property

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from actors.admission import Limits
+from actors.alarms import LONGEST_BACKOFF_SECONDS
 from actors.breaker import BreakerLimits
 from actors.clock import Clock, SystemClock
 from actors.clock_guard import ClockGuard, GuardLimits
@@ -114,6 +115,7 @@ def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
             max_resident=settings.actors.max_resident,
         ),
         guard=guard,
+        longest_backoff_seconds=min(LONGEST_BACKOFF_SECONDS, cleanup.retry_interval_seconds),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, Self
 
 from actors.actor import DurableActor, Outcome, WakeUp
 from actors.admission import Limits
+from actors.alarms import LONGEST_BACKOFF_SECONDS
 from actors.clock import Clock
 from actors.clock_guard import ClockGuard
 from actors.ids import ActorId
@@ -142,6 +143,7 @@ class World:
     clock: Clock = field(default_factory=VirtualClock)
     other_store: Store | None = None
     guard: ClockGuard | None = None
+    longest_backoff_seconds: float = LONGEST_BACKOFF_SECONDS
     made: list[str] = field(default_factory=list)
     """The names of the toys made, one for each instance."""
     woken: list[tuple[str, int]] = field(default_factory=list)
@@ -159,6 +161,7 @@ class World:
             limits=self.limits,
             residency=self.residency,
             guard=self.guard,
+            longest_backoff_seconds=self.longest_backoff_seconds,
         )
         self.toys = self.runtime.namespace(NAMESPACE, lambda actor_id: Toy(actor_id, self))
         self.on_wake: Callable[[Toy], Outcome] = self.note_wake_up

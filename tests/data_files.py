@@ -35,10 +35,10 @@ def _stored(state: State) -> Write:
     return write_of(parts(state)[0].lab.user_id, state, (), before=State())
 
 
-def sql(database: Path, statement: str, *parameters: object) -> None:
-    """Change the file behind everybody's back."""
+def sql(database: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    """Look into the file, or change it behind everybody's back."""
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(statement, parameters)
+        return connection.execute(statement, parameters).fetchall()
 
 
 def spoil_page(database: Path, table: str) -> None:

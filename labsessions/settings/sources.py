@@ -1,7 +1,7 @@
 """Where settings come from: flags, environment, config file, secrets – each is one layer, in this order.
 
 A layer says what it holds and in which words to name the place; it knows the names of the settings, but not
-what a valid value is: that is `model`. Nothing here raises for a fault: faults are collected.
+what a valid value is: that is `sections`. Nothing here raises for a fault: faults are collected.
 """
 
 import difflib

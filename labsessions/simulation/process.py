@@ -11,6 +11,7 @@ from random import Random
 from typing import Final, cast
 
 from actors.actor import WAKE_UP
+from actors.alarms import LONGEST_BACKOFF_SECONDS
 from actors.breaker import BreakerState
 from actors.ids import ActorId
 from actors.runtime import Runtime
@@ -64,7 +65,12 @@ class Process:
         self._attention = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._runtime = Runtime(
-            self.store, self.clock, limits=settings.limits, breaker=settings.breaker, residency=settings.residency
+            self.store,
+            self.clock,
+            limits=settings.limits,
+            breaker=settings.breaker,
+            residency=settings.residency,
+            longest_backoff_seconds=min(LONGEST_BACKOFF_SECONDS, settings.policy.retry_interval_ms / 1000),
         )
         self._engine = EmbeddedEngine(self._runtime, SimulatedCleaner(self), settings.policy)
 

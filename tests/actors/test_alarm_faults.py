@@ -127,6 +127,26 @@ async def test_an_actor_that_cannot_be_read_backs_off_and_delays_nobody(caplog: 
         assert store.disk.armed == {}
 
 
+@pytest.mark.parametrize(
+    ("longest_seconds", "expected"),
+    [(4.0, [0, 1, 3, 7, 11, 15, 19]), (3.9, [0, 1, 3, 6, 10, 14, 18]), (1.0, [*range(21)]), (0.01, [*range(21)])],
+)
+def test_the_longest_back_off_can_be_shorter(longest_seconds: float, expected: list[int]) -> None:
+    """For who tries again soon anyway; never below the first one, a second, as nobody should spin."""
+
+    @virtual
+    async def run() -> None:
+        store = FlakyStore()
+        world = World(store.disk, other_store=store, longest_backoff_seconds=longest_seconds)
+        store.unreadable.add(toy_id("bad"))
+        world.put_on_disk("bad", at(0))
+        async with world:
+            await world.until(20_500)
+        assert expected == [second for _, second in store.loaded]
+
+    run()
+
+
 @virtual
 async def test_the_back_off_survives_a_restart() -> None:
     """AL-35: how often a delivery failed is stored with the alarm, so a restart doesn't start from one second."""

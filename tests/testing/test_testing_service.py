@@ -11,7 +11,7 @@ from docs_examples import example_suite
 
 from labsessions.http.endpoints import SESSIONS
 from labsessions.http.openapi import EXAMPLE
-from labsessions.settings.model import Api
+from labsessions.settings import Api
 from labsessions.testing import LabService, Slow, Status, running
 
 pytest_plugins = ["pytester", "labsessions.testing.plugin"]
