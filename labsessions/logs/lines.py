@@ -26,7 +26,7 @@ class Json:
         head = {name: event.pop(name) for name in ("timestamp", "level", "event")}
         line = {**head, **event}
         try:
-            encoded = msgspec.json.encode(line, enc_hook=described)
+            encoded = msgspec.json.encode(line, enc_hook=_plain)
         except (TypeError, ValueError, RecursionError):  # half a surrogate pair, a list in itself
             encoded = msgspec.json.encode({_encodable(key): _encodable(value) for key, value in line.items()})
         return self._redactor.in_json(encoded.decode())
@@ -53,6 +53,11 @@ class Console:
 def _encodable(value: object) -> str:
     text = value if isinstance(value, str) else described(value)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value: object) -> str:
+    """For what JSON has no form for. Text of a type of its own is one: msgspec knows only `str` itself."""
+    return str.__str__(value) if isinstance(value, str) else described(value)
 
 
 def described(value: object) -> str:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from strategies import seeded
 
 from labsessions import log_lines, logs
+from labsessions.backend.reasons import Outage
 
 EVENTS = [value for name, value in vars(log_lines).items() if name.isupper()]
 
@@ -177,6 +178,7 @@ def test_an_exception_on_the_console_shows_no_local_variables() -> None:
     [
         (ValueError("x"), "ValueError('x')"),
         ("\ud800", "\\ud800"),
+        (Outage("it's down"), "it's down"),
         (Unspeakable(), "<Unspeakable>"),
         ([Unspeakable()], ["<Unspeakable>"]),
         (float("nan"), None),
