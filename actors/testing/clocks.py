@@ -71,8 +71,12 @@ class _ManualTimer:
             callback()
 
 
+# Turns of a virtual loop within a millisecond: many times what ten thousand alarms at one instant need.
+MOST_TURNS = 100_000
+
+
 class DeadlockError(RuntimeError):
-    """Under virtual time nothing is ready and no timer is set: what is awaited will never happen."""
+    """Where a real loop would hang: what is awaited will never happen, or all turn in a circle and no time passes."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -83,6 +87,8 @@ class _JumpingSelector(selectors.DefaultSelector):
     """
 
     time = 0.0
+    _turns = 0
+    _counted_from = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -90,7 +96,16 @@ class _JumpingSelector(selectors.DefaultSelector):
             if timeout is None:
                 raise DeadlockError("nothing is ready and no timer is set")
             self.time = math.nextafter(self.time + max(0.0, timeout), math.inf)
+        self._count()
         return ready
+
+    def _count(self) -> None:
+        self._turns += 1
+        if self.time >= self._counted_from + 0.001:
+            self._turns, self._counted_from = 0, self.time
+        elif self._turns >= MOST_TURNS:
+            self._turns = 0  # whatever turns is cancelled now, for which the loop has to turn, too
+            raise DeadlockError(f"{MOST_TURNS} turns, and no time has passed")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

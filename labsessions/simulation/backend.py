@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from labsessions.backend import BackendCleaner
 from labsessions.backend.reasons import Outage
 from labsessions.core.messages import AttemptEnded, Clean
+from labsessions.engines.embedded import GRACE_SECONDS
 from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.profiles import Profile
 from labsessions.simulation.trace import BrokenError, Trace
@@ -20,8 +21,6 @@ from labsessions.simulation.trace import BrokenError, Trace
 # How long an answer takes, in seconds; the longer ones are too late for a short call.
 HEALTHY_SECONDS: Final = 0.02
 LATENCIES: Final = (0.001, 0.02, 0.02, 0.3, 2.0)
-# Longer than any backstop.
-NEVER_SECONDS: Final = 10_000.0
 
 
 class Backend:
@@ -63,6 +62,10 @@ class Host(Protocol):
 
     def elapsed_ms(self) -> int:
         """Virtual milliseconds since the beginning of the run."""
+        ...
+
+    def look(self) -> None:
+        """Note what holds back everybody, before an outcome may change it."""
         ...
 
     def watching(self) -> AbstractContextManager[None]:
@@ -129,6 +132,7 @@ class SimulatedCleaner:
         finally:
             self._running.pop(effect.user_id, None)
         await _silence_of_the_dead(process)
+        process.look()
         backend.trace.note(process.elapsed_ms(), "outcome", effect.user_id, effect.attempt, outcome.error)
         with process.watching():
             took = asyncio.get_running_loop().time() - begun
@@ -138,14 +142,22 @@ class SimulatedCleaner:
             backend.counts["fault: outcome lost"] += 1
             if backend.rng.random() < 0.5:  # noqa: PLR2004 - an even chance
                 raise RuntimeError("the cleaner has failed")
-            try:
-                await asyncio.sleep(NEVER_SECONDS)
-            except asyncio.CancelledError:  # the engine's patience is over, which it tells the mailbox itself
-                backend.ledger.attempt_ended(AttemptEnded(effect.generation, effect.attempt, (), None))
-                raise
+            await self._never(effect, begun)
         backend.ledger.attempt_ended(outcome)
         backend.outcomes.append((effect.user_id, outcome))
         return outcome
+
+    async def _never(self, effect: Clean, begun: float) -> None:
+        """Hang until the engine's patience is over, which it then tells the mailbox itself (invariant 7)."""
+        patience = effect.limit_ms / 1000 + GRACE_SECONDS
+        try:
+            await asyncio.sleep(begun + patience + 0.001 - asyncio.get_running_loop().time())
+            await _silence_of_the_dead(self._process)
+            with self._process.watching():
+                raise BrokenError(7, f"the attempt for {effect.user_id} is still waited for after {patience:.0f} s")
+        except asyncio.CancelledError:
+            self._process.backend.ledger.attempt_ended(AttemptEnded(effect.generation, effect.attempt, (), None))
+            raise
 
     def _not_at_the_same_time(self, effect: Clean, now: float) -> None:
         until = self._running.get(effect.user_id, now)

@@ -3,6 +3,7 @@
 Values only; who writes them and what must fit is in `journal` (the medium) and `ledger` (clients and backend).
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Book:
     the VMs of the newest session, `confirmed` what the backend has said of them. `troubles` counts how often the
     user's own row could not be read or written, `spoiled` is True while that is so. `latest_wall_ms`: the latest that
     the wall clock has shown since the newest state was stored. `tries`: failures to write since `trying_ms`.
-    `told`: wake-ups of the simulator's own that are on their way. `debts` are the durable obligations; `named_ms` is
+    `debts` are the durable obligations; `named_ms` is
     since when nothing else may touch the VMs that the newest session names.
     """
 
@@ -52,7 +53,6 @@ class Book:
     stored_troubles: int = 0
     stored_wall_ms: int = 0
     stored_ms: int = 0
-    told: int = 0
     latest_wall_ms: int = 0
     trying_ms: int = 0
     tries: int = 0
@@ -63,6 +63,11 @@ class Book:
     def session(self) -> Session | None:
         """What is durable now."""
         return self.states[-1]
+
+    def mend(self) -> None:
+        """Its row can be read and written again; its wake-up may have been put off for long."""
+        if self.spoiled:
+            self.troubles, self.spoiled = self.troubles + 1, False
 
 
 @dataclass(slots=True, eq=False)
@@ -84,22 +89,43 @@ class Outcome:
     confirmed: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """How fast a process serves: so many `slots`, each held for `held_ms` at most, one grant every `pace_ms`.
+
+    `lag_ms`: what the medium needs beside that from a deadline to a stored attempt.
+    """
+
+    slots: int = 1
+    held_ms: float = 0.0
+    pace_ms: float = 0.0
+    lag_ms: float = 0.0
+
+    def longest_wait_ms(self, others: int) -> float:
+        """How long a first attempt may wait while so many `others` are served.
+
+        As long as one waits, all slots are taken: by who was there before, and by those others.
+        """
+        return (1 + others / self.slots) * self.held_ms + (2 + others) * self.pace_ms + self.lag_ms
+
+
 @dataclass(slots=True, kw_only=True)
 class Books:
     """All of it. The clocks are of the process that runs now: virtual time since the run's beginning, and wall time.
 
-    `epoch` counts the times that the wall clock was set; `disturbed_ms` is when something last happened that may hold
-    up everybody for a moment: a start, a step of the clock, a failing medium. `policy` and `first_wait_ms` (how long
-    a first attempt may have to wait for others) are those of the process that runs now. `heard` are the confirmations
-    by generation, `settled` is when an obligation was over.
+    `epoch` counts the times that the wall clock was set; `disturbed_ms` is until when something lasted that may hold
+    up everybody: a start, a step of the clock, a failing medium, an outage. `policy` and `capacity` are those of the
+    process that runs now. `woken_ms` has the instant of each wake-up. `heard` are the confirmations by generation,
+    `settled` is when an obligation was over.
     """
 
     elapsed_ms: Callable[[], int]
     wall_ms: Callable[[], int]
     policy: Policy = field(default_factory=Policy)
-    first_wait_ms: float = 0.0
+    capacity: Capacity = field(default_factory=Capacity)
     epoch: int = 0
     disturbed_ms: int = 0
+    woken_ms: list[int] = field(default_factory=list)
     users: dict[str, Book] = field(default_factory=dict)
     ends: dict[str, End] = field(default_factory=dict)
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
@@ -114,9 +140,13 @@ class Books:
             book = self.users[user] = Book(user)
         return book
 
-    def disturbed(self) -> None:
-        """Something happens that may hold up everybody for a moment."""
-        self.disturbed_ms = self.elapsed_ms()
+    def disturbed(self, ms: int = 0) -> None:
+        """Something happens that may hold up everybody, for so long."""
+        self.disturbed_ms = max(self.disturbed_ms, self.elapsed_ms() + ms)
+
+    def served_since(self, elapsed_ms: int) -> int:
+        """How many wake-ups there were since then."""
+        return len(self.woken_ms) - bisect_left(self.woken_ms, elapsed_ms)
 
     def clock_changes(self) -> None:
         """The wall clock is about to be set, or to go on in another process."""

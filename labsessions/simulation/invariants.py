@@ -142,6 +142,12 @@ def not_early(user: str, due: int, latest_wall_ms: int) -> None:
         raise BrokenError(2, f"an attempt for {user} starts {due - latest_wall_ms} ms before its time")
 
 
+def not_woken_early(user: str, early_ms: int) -> None:
+    """Invariant 2: nobody is even woken before the alarm that was read for it is due."""
+    if early_ms > 0:
+        raise BrokenError(2, f"{user} is woken {early_ms} ms before its time")
+
+
 def retried_in_time(user: str, retry_ms: int, earliest_ms: int, latest_ms: int) -> None:
     """Invariants 2 and 3: the next attempt is armed for neither too early nor too late an instant."""
     if retry_ms < earliest_ms:
@@ -197,7 +203,7 @@ def may_call_for_debt(*, clean: Clean, debt: Session | None, book: Book, over_ms
 def prompt(user: str, late_ms: int, bound_ms: float) -> None:
     """Invariant 7: a first attempt waits for others no longer than their share of the slots."""
     if late_ms > bound_ms:
-        raise BrokenError(7, f"the first attempt for {user} starts {late_ms} ms late, allowed are {bound_ms:.0f} ms")
+        raise BrokenError(7, f"the first attempt for {user} is {late_ms} ms late, allowed are {bound_ms:.0f} ms")
 
 
 def gone(user: str, session: Session | None, generation: str, bound_ms: int, debts: tuple[Session, ...] = ()) -> None:

@@ -18,9 +18,6 @@ from labsessions.simulation.trace import BrokenError
 
 # After a disturbance it may take this long until all is served again: the recheck of the alarms and a little.
 SETTLE_MS: Final = 31_000
-# A wake-up that was read from the medium before a change may come as long after it as the queue for a slot lasts: this
-# and twice the longest that first attempts wait, as retries wait for those and for each other.
-STALE_MS: Final = 60_000
 # Failures to write one user's row in a second: more than all that its clients may ask for in that time, and the service
 # itself tries again once a second.
 MOST_TRIES: Final = 60
@@ -46,7 +43,6 @@ class Journal:
             state, book.cell = decode(cell), cell
             new = state.session
             if new == old and state.owed == book.debts:
-                self._woken_early(book)
                 continue
             if new != old:
                 self._moved(book, old, new)
@@ -73,8 +69,11 @@ class Journal:
                 raise BrokenError(7, f"{book.user}'s row is written again and again, though it cannot be")
 
     def check(self) -> None:
-        """Invariants 1, 6 and 8 over the whole disk."""
+        """Invariants 1, 6 and 8 over the whole disk; 7 for those who are waiting."""
         disk = self._disk
+        for book in self._books.users.values():
+            if book.session is not None:
+                self._prompt(book, book.session)
         invariants.armed_exactly_if_stored(disk.cells, disk.armed)
         rows = disk.tables.get("labs_sessions", {})
         sessions = sum(book.session is not None for book in self._books.users.values())
@@ -99,16 +98,6 @@ class Journal:
         invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
 
     # --- what a change may be -----------------------------------------------------------------------------
-
-    def _woken_early(self, book: Book) -> None:
-        """A wake-up has found nothing to do: harmless, but without any reason for it the runtime does not keep time."""
-        part, now_ms = invariants.first_due(book.session, book.debts), self._books.elapsed_ms()
-        calm_ms = max(book.stored_ms, self._books.disturbed_ms) + STALE_MS + 2 * self._books.first_wait_ms
-        if part is not None and book.told == 0 and book.troubles == book.stored_troubles and now_ms > calm_ms:
-            due_in_ms = invariants.due_ms(part) - self._books.wall_ms()
-            raise BrokenError(
-                2, f"{book.user} is woken, due in {due_in_ms} ms, for nothing: there was no change lately"
-            )
 
     def _moved(self, book: Book, old: Session | None, new: Session | None) -> None:
         if new is None:
@@ -208,11 +197,19 @@ class Journal:
         # An attempt whose outcome never comes is over after its limit, and repeated after the interval.
         backstop_ms = books.policy.attempt_limit_ms + books.policy.retry_interval_ms
         invariants.retried_in_time(book.user, now.retry_ms, due_ms + backstop_ms, latest_ms + backstop_ms)
-        late_ms = wall_ms - max(due_ms, book.stored_wall_ms)
-        settled_ms = books.disturbed_ms + SETTLE_MS + books.first_wait_ms
-        calm = books.elapsed_ms() > settled_ms and book.troubles == book.stored_troubles
-        if old.cleanup is None and calm:
-            invariants.prompt(book.user, late_ms, books.first_wait_ms)
+        self._prompt(book, old)
+
+    def _prompt(self, book: Book, session: Session) -> None:
+        """A first attempt that is due waits only for others, from when all was well with everything else."""
+        if session.cleanup is not None or book.spoiled or book.troubles != book.stored_troubles:
+            return
+        books = self._books
+        now_ms = books.elapsed_ms()
+        due_ms = now_ms - (books.wall_ms() - session.expires_ms)
+        since_ms = max(due_ms, book.stored_ms, books.disturbed_ms + SETTLE_MS)
+        if now_ms > since_ms:
+            bound_ms = books.capacity.longest_wait_ms(books.served_since(since_ms))
+            invariants.prompt(book.user, now_ms - since_ms, bound_ms)
 
     def _failure_stored(self, book: Book, generation: str, now: Cleanup) -> None:
         books = self._books

@@ -88,7 +88,7 @@ class Ledger:
         """The process is dead: what is pending will never be, and the next one finds a medium that is well."""
         for book in self._books.users.values():
             book.pending.clear()
-            book.spoiled, book.told = False, 0
+            book.mend()
 
     def attempt_started(self, clean: Clean) -> None:
         """The effect of an attempt starts: once, for what the state says is still owed."""

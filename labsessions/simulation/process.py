@@ -5,26 +5,27 @@ becomes durable, no call starts, no reply is heard.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from typing import Final, cast
 
 from actors.actor import WAKE_UP
-from actors.alarms import LONGEST_BACKOFF_SECONDS
 from actors.breaker import BreakerState
 from actors.ids import ActorId
-from actors.runtime import Runtime
-from actors.storage import Operation
+from actors.storage import DueAlarm, Lane, Operation
 from actors.testing import MemoryDisk, VirtualClock
 from labsessions.core.messages import Message
 from labsessions.engines.embedded import NAMESPACE, EmbeddedEngine
 from labsessions.ports import EngineError
 from labsessions.simulation.backend import Backend, SimulatedCleaner
 from labsessions.simulation.books import Books, ClientMessage
+from labsessions.simulation.deliveries import NOTICED_MS, Deliveries
 from labsessions.simulation.journal import Journal
 from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.profiles import Settings
+from labsessions.simulation.runtime import WatchedRuntime
 from labsessions.simulation.store import WatchedStore, actor_of
 from labsessions.simulation.trace import BrokenError, Trace
 
@@ -64,14 +65,8 @@ class Process:
         self._trace = trace
         self._attention = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._runtime = Runtime(
-            self.store,
-            self.clock,
-            limits=settings.limits,
-            breaker=settings.breaker,
-            residency=settings.residency,
-            longest_backoff_seconds=min(LONGEST_BACKOFF_SECONDS, settings.policy.retry_interval_ms / 1000),
-        )
+        self.deliveries = Deliveries(books, settings.guard)
+        self._runtime = WatchedRuntime(self.store, self.clock, settings, self.woken)
         self._engine = EmbeddedEngine(self._runtime, SimulatedCleaner(self), settings.policy)
 
     def start(self) -> None:
@@ -141,14 +136,10 @@ class Process:
     async def _tell(self, user: str, message: Message | None) -> None:
         what = "stale wake-up" if message is None else "outcome again"
         self._trace.note(self.elapsed_ms(), what, user)
-        book = self._books.of(user)
-        book.told += 1
         try:
             await self._engine.ask(user, cast("Message", WAKE_UP) if message is None else message)
         except EngineError as error:
             self._trace.note(self.elapsed_ms(), "error", user, what, str(error))
-        if not self.dead:  # and not if cancelled: then it may still be on its way
-            book.told -= 1
 
     # --- trouble ------------------------------------------------------------------------------------------
 
@@ -164,8 +155,7 @@ class Process:
     def mend(self) -> None:
         """All is well with the medium again."""
         for actor_id in [*sorted(self.store.unreadable), *self.store.poisoned]:
-            book = self._books.of(actor_id.name)
-            book.troubles, book.spoiled = book.troubles + 1, False
+            self._books.of(actor_id.name).mend()
         self.store.unreadable.clear()
         self.store.poisoned.clear()
         self.store.fail(0)
@@ -176,7 +166,14 @@ class Process:
     def step_clock(self, ms: int) -> None:
         """The wall clock is set."""
         self._books.clock_changes()
+        self.deliveries.clock_steps(ms)
         self.clock.step(ms)
+        self._books.disturbed(self.held_ms())
+
+    def held_ms(self) -> int:
+        """How long the clock guard may hold wake-ups back from now, with the time that it takes to notice."""
+        until_ms = self.deliveries.held_until_ms
+        return max(0, math.ceil(until_ms) - self.elapsed_ms() + NOTICED_MS) if until_ms else 0
 
     async def fade(self) -> None:
         """After its death: let everything on the loop find out, so that nothing is left half begun."""
@@ -205,14 +202,29 @@ class Process:
                 self.broken = broken
                 self._attention.set()
 
+    # --- the watcher of runtime and backend ---------------------------------------------------------------
+
+    def woken(self, actor_id: ActorId) -> None:
+        """A wake-up leaves the dispatcher."""
+        if not self.dead:
+            self._trace.note(self.elapsed_ms(), "wake-up", actor_id.name)
+            self.look()
+            with self.watching():
+                self.deliveries.woken(actor_id)
+
+    def look(self) -> None:
+        """Note what holds back everybody: a breaker that isn't closed, a medium that keeps commits waiting."""
+        if self._runtime.breaker.state is not BreakerState.CLOSED or self.store.holds:
+            self._books.disturbed()
+
     # --- the store's watcher ------------------------------------------------------------------------------
 
     def committed(self, operations: Sequence[Operation]) -> None:
         """See `Watcher`."""
         self._trace.note(self.elapsed_ms(), "stored", *(actor_of(operation).name for operation in operations))
-        if (state := self._runtime.breaker.state) is not BreakerState.CLOSED:  # it holds back everybody
+        if (state := self._runtime.breaker.state) is not BreakerState.CLOSED:
             self._books.counts[f"stored while the breaker is {state.value}"] += 1
-            self._books.disturbed()
+        self.look()
         with self.watching():
             self._journal.committed(operations)
 
@@ -222,6 +234,10 @@ class Process:
         self._trace.note(self.elapsed_ms(), "not stored", *(actor_of(operation).name for operation in operations))
         with self.watching():
             self._journal.refused(operations, poisoned=poisoned)
+
+    def read(self, lane: Lane, window: Sequence[DueAlarm]) -> None:
+        """See `Watcher`."""
+        self.deliveries.read(lane, window)
 
     def blinded(self) -> None:
         """See `Watcher`."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from actors.admission import Limits
 from actors.breaker import BreakerLimits
+from actors.clock_guard import GuardLimits
 from actors.runtime import Residency
 from labsessions.core.policy import Policy
 
@@ -37,6 +38,7 @@ class Profile:
     client_gone: float = 0.0
     unconfigured: float = 0.0  # of the processes
     clock_steps: float = 0.0
+    guarded: float = 0.1  # of the processes: steps of the clock may hold wake-ups back
     herd: float = 0.0  # many users at once, with the same deadline
 
 
@@ -53,7 +55,7 @@ PROFILES: Final = (
         alarms_fail=0.03,
     ),
     Profile(name="crashes", fails=0.15, hangs=0.1, killed=0.04, dies_at_commit=0.04, stopped=0.02, client_gone=0.03),
-    Profile(name="clock", fails=0.1, hangs=0.05, clock_steps=0.06, stopped=0.02, stale_wake=0.06),
+    Profile(name="clock", fails=0.1, hangs=0.05, clock_steps=0.06, guarded=0.5, stopped=0.02, stale_wake=0.06),
     Profile(name="herd", users=(30, 60), fails=0.2, hangs=0.2, herd=0.03, outage=0.02, killed=0.01),
     Profile(
         name="everything",
@@ -74,6 +76,7 @@ PROFILES: Final = (
         client_gone=0.02,
         unconfigured=0.1,
         clock_steps=0.02,
+        guarded=0.3,
         herd=0.01,
     ),
 )
@@ -87,12 +90,17 @@ class Settings:
     limits: Limits
     breaker: BreakerLimits
     residency: Residency
+    guard: GuardLimits | None
     call_timeout_seconds: float
     configured: bool
 
 
 def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
-    """The settings of one process. The places beside the slots suffice for all `users`, or there are few or none."""
+    """The settings of one process.
+
+    The places beside the slots suffice for all `users`, each of whom may need another one for a moment while the last
+    one is given back; or there are few or none.
+    """
     return Settings(
         policy=Policy(
             max_total_minutes=rng.choice((43_200, 90, 60, 5)),
@@ -105,7 +113,7 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
         limits=Limits(
             slots=rng.choice((1, 2, 3, 8, 64)),
             slow_after_seconds=rng.choice((0.05, 0.5)),
-            slow_slots=rng.choice((users, users, users, 2, 0)),
+            slow_slots=rng.choice((2 * users, 2 * users, 2 * users, 2, 0)),
             rate_per_second=rng.choice((0.0, 0.0, 0.0, 5.0, 50.0)),
         ),
         breaker=BreakerLimits(
@@ -114,6 +122,12 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
             longest_pause_seconds=rng.choice((5.0, 60.0)),
         ),
         residency=Residency(idle_seconds=rng.choice((0.5, 10.0)), max_resident=rng.choice((1, 3, 10_000))),
+        guard=_draw_guard(rng, profile),
         call_timeout_seconds=rng.choice((0.5, 15.0)),
         configured=rng.random() >= profile.unconfigured,
     )
+
+
+def _draw_guard(rng: Random, profile: Profile) -> GuardLimits | None:
+    limits = GuardLimits(step_seconds=rng.choice((30.0, 600.0)), hold_seconds=rng.choice((20.0, 900.0)))
+    return limits if rng.random() < profile.guarded else None

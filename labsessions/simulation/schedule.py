@@ -140,7 +140,7 @@ class Schedule:
             self._backend.down = self._up_in > 0
         if self._happens(profile.client_gone, "client gone"):
             process.client_goes(rng.randrange(1000))
-        if self._happens(profile.clock_steps, "clock step"):
+        if process.deliveries.settled() and self._happens(profile.clock_steps, "clock step"):
             process.step_clock(rng.choice(CLOCK_STEPS_MS))
 
     def _medium(self, process: Process) -> None:

@@ -15,7 +15,7 @@ from actors.testing import EPOCH_MS, DeadlockError, MemoryDisk, run_virtual
 from labsessions.engines.embedded import GRACE_SECONDS
 from labsessions.simulation import invariants
 from labsessions.simulation.backend import HEALTHY_SECONDS, Backend
-from labsessions.simulation.books import Books
+from labsessions.simulation.books import Books, Capacity
 from labsessions.simulation.journal import SETTLE_MS, Journal
 from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.process import Process
@@ -26,12 +26,12 @@ from labsessions.simulation.trace import BrokenError, Trace, ViolationError
 
 # The longest that the runtime puts off a wake-up that it cannot deliver (`actors.alarms`, 300 s).
 LONGEST_DEFERRAL_MS: Final = 300_000
-# From a deadline to a stored attempt there are a handful of operations of the store, one after the other.
-LAGGING_MS: Final = 10 * LONGEST_LAG_SECONDS * 1000
+# From a deadline to a stored attempt there are so many operations of the store, one after the other: reading alarms
+# (twice, each there and back), a cell, mail that came before, and the commit.
+OPERATIONS: Final = 15
+LAG_MS: Final = LONGEST_LAG_SECONDS * 1000
 # The services, the master, its ids of other sessions, and the workers.
 MOST_CALLS: Final = 6
-# How many times as much may be in front where obligations are served beside the sessions.
-OBLIGATIONS: Final = 4
 NEVER_COMMITS: Final = 10**9
 
 
@@ -124,18 +124,9 @@ class _Simulation:
             trace=self.trace,
         )
         self.trace.note(self.since_ms, "start of a process", self.wall_ms, settings)
-        policy, limits, books = settings.policy, settings.limits, self.books
+        policy, books = settings.policy, self.books
         books.elapsed_ms, books.wall_ms, books.policy = process.elapsed_ms, process.clock.now_ms, policy
-        # All users may be in front. Each frees its slot after `slow_after_seconds` at the latest, if there is a place
-        # beside the slots, else when its attempt is over.
-        users = len(self.schedule.users)
-        if policy.owed_after_ms is not None or any(book.debts for book in books.users.values()):
-            users *= OBLIGATIONS
-        rounds = math.ceil(users / limits.slots) + 1
-        roomy = limits.slow_slots >= len(self.schedule.users)
-        held_ms = limits.slow_after_seconds * 1000 if roomy else policy.attempt_limit_ms + GRACE_SECONDS * 1000
-        paced_ms = 0.0 if not limits.rate_per_second else (users + 2) / limits.rate_per_second * 1000
-        books.first_wait_ms = rounds * held_ms + paced_ms + LAGGING_MS
+        books.capacity = self._capacity(settings)
         books.clock_changes()
         self.worst_ms = max(
             self.worst_ms, policy.attempt_limit_ms + math.ceil(policy.retry_interval_ms * invariants.WIDEST)
@@ -143,10 +134,27 @@ class _Simulation:
         process.start()
         return process
 
+    def _capacity(self, settings: Settings) -> Capacity:
+        limits, users = settings.limits, len(self.schedule.users)
+        # A batch with a row or a cell that fails is repeated one by one.
+        one_by_one = users if self.profile.row_fails or self.profile.unreadable else 0
+        lag_ms = (OPERATIONS + one_by_one) * LAG_MS
+        # A slot is free after `slow_after_seconds` if there is a place beside the slots, else when its attempt is over.
+        roomy = limits.slow_slots >= 2 * users
+        attempt_ms = lag_ms + settings.policy.attempt_limit_ms + GRACE_SECONDS * 1000
+        return Capacity(
+            slots=limits.slots,
+            held_ms=limits.slow_after_seconds * 1000 if roomy else attempt_ms,
+            pace_ms=1000 / limits.rate_per_second if limits.rate_per_second else 0.0,
+            lag_ms=lag_ms,
+        )
+
     def _check(self, process: Process) -> None:
         if process.broken is not None:
             raise process.broken
         self._note_the_clock(process)
+        if not process.dead:
+            process.look()
         self.journal.check()
 
     def _note_the_clock(self, process: Process) -> None:
@@ -161,17 +169,19 @@ class _Simulation:
         process.configured = True
         process.store.die_before(NEVER_COMMITS)
         self.backend.healthy = True
+        await process.let_pass(0.1)  # for requests that are still under way
+        while not process.deliveries.settled():
+            await process.let_pass(0.5)
         # A clock that was set back is right again, so that no stored instant is further away than it was meant to be.
         if (behind_ms := self.latest_wall_ms - process.clock.now_ms()) > 0:
             process.step_clock(behind_ms)
-        await process.let_pass(0.1)  # for requests that are still under way
         now_ms = process.clock.now_ms()
         due = [
             (book, book.session)
             for book in self.books.users.values()
             if book.session is not None and (book.session.cleanup is not None or book.session.expires_ms <= now_ms)
         ]
-        bound_ms = self.worst_ms + self._queue_ms(settings) + _probing_ms(settings)
+        bound_ms = process.held_ms() + self.worst_ms + self._queue_ms(settings) + _probing_ms(settings)
         if any(alarm.deferrals for alarm in self.disk.armed.values()):
             bound_ms += LONGEST_DEFERRAL_MS
         await self._let_pass(process, bound_ms)
@@ -194,7 +204,7 @@ class _Simulation:
         users = len(self.schedule.users) + sum(len(book.debts) for book in self.books.users.values())
         calls_ms = (
             users
-            * (MOST_CALLS * HEALTHY_SECONDS * 1000 + LAGGING_MS)
+            * (MOST_CALLS * HEALTHY_SECONDS * 1000 + OPERATIONS * LAG_MS)
             / (1 if settings.breaker.failures else limits.retry_slots)
         )
         paced_ms = 2 * users / limits.rate_per_second * 1000 if limits.rate_per_second else 0

@@ -29,6 +29,10 @@ class Watcher(Protocol):
         """Nothing of them has happened."""
         ...
 
+    def read(self, lane: Lane, window: Sequence[DueAlarm]) -> None:
+        """The dispatcher hears of these alarms."""
+        ...
+
     def blinded(self) -> None:
         """The alarms could not be read, so that nobody is served."""
         ...
@@ -53,6 +57,11 @@ class WatchedStore(MemoryStore):
         self._instant = 0.0
         self._watcher = watcher
         self._rng = rng
+
+    @property
+    def holds(self) -> bool:
+        """Whether commits wait."""
+        return not self._gate.is_set()
 
     async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
         """See `Store`."""
@@ -90,6 +99,7 @@ class WatchedStore(MemoryStore):
             raise DiskError("the alarms cannot be read")
         window = await super().alarms(lane, limit)
         await self._lag()
+        self._watcher.read(lane, window)
         return window
 
     async def _lag(self) -> None:

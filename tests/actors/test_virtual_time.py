@@ -19,6 +19,7 @@ from actors.testing import (
     VirtualClock,
     run_virtual,
 )
+from actors.testing.clocks import MOST_TURNS
 
 
 def write(name: str) -> Write:
@@ -93,6 +94,19 @@ def test_waiting_for_nothing_is_an_error() -> None:
         await asyncio.get_running_loop().create_future()
 
     with pytest.raises(DeadlockError):
+        run_virtual(main())
+
+
+def test_turning_in_a_circle_is_an_error() -> None:
+    """Nor does a virtual loop hang where all turn and no time passes; a millisecond now and then is enough."""
+
+    async def main() -> None:
+        for _ in range(2):
+            await spin(MOST_TURNS - 10)
+            await asyncio.sleep(0.001)
+        await spin(10**9)
+
+    with pytest.raises(DeadlockError, match="100000 turns, and no time has passed"):
         run_virtual(main())
 
 

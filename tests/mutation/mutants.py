@@ -21,6 +21,7 @@ ADMISSION: Final = "actors/admission.py"
 ALARMS: Final = "actors/alarms.py"
 BREAKER: Final = "actors/breaker.py"
 BATCHES: Final = "actors/batches.py"
+GUARD: Final = "actors/clock_guard.py"
 EFFECTS: Final = "actors/effects.py"
 MAILBOX: Final = "actors/mailbox.py"
 NAMESPACE: Final = "actors/namespace.py"
@@ -283,7 +284,6 @@ MUTANTS: Final = (
         ENGINE,
         "asyncio.timeout(effect.limit_ms / 1000 + GRACE_SECONDS)",
         "asyncio.timeout(None)",
-        "tests/engines/test_engine_lifecycle.py",
     ),
     # --- the cleaner ------------------------------------------------------------------------------------------
     Mutant(
@@ -348,7 +348,6 @@ MUTANTS: Final = (
         ALARMS,
         "if self._clock.now_ms() < alarm.due_ms:",
         "if self._clock.now_ms() < alarm.due_ms - 1:",
-        "tests/actors/test_alarms.py",
     ),
     Mutant(
         "sleep through an earlier alarm",
@@ -361,21 +360,36 @@ MUTANTS: Final = (
         ALARMS,
         "            lane.announce(lane.delivering.pop(alarm.actor_id))\n",
         "            lane.delivering.pop(alarm.actor_id)\n",
-        seen_by="tests/actors/test_alarm_races.py",
+        "tests/actors/test_alarm_races.py",
+    ),
+    Mutant(
+        "read no more than a glance while all of it is due",
+        ALARMS,
+        "lane.window = WINDOW if delivered else GLANCE",
+        "lane.window = GLANCE",
+        "tests/actors/test_alarms.py",
+    ),
+    Mutant(
+        "commit before the last statement of a transaction",
+        SQLITE,
+        "            connection.execute(*statement)\n        connection.commit()\n",
+        "            if statement is of[-1]:\n                connection.commit()\n"
+        "            connection.execute(*statement)\n        connection.commit()\n",
+        "tests/actors/test_sqlite_store.py",
     ),
     Mutant(
         "leave out the last statement of a transaction",
         SQLITE,
         "        for statement in of:  # Python begins",
         "        for statement in of[:-1]:  # Python begins",
-        seen_by="tests/actors/test_store_contract.py",
+        "tests/actors/test_store_contract.py",
     ),
     Mutant(
         "keep what a failed transaction has written",
         SQLITE,
         "    except BaseException:\n        connection.rollback()\n        raise\n",
         "    except BaseException:\n        connection.commit()\n        raise\n",
-        seen_by="tests/actors/test_store_contract.py",
+        "tests/actors/test_store_contract.py",
     ),
     Mutant(
         "miss the alarm that is stored while the window is read",
@@ -465,7 +479,18 @@ MUTANTS: Final = (
         ALARMS,
         "if self._guard is not None and not self._guard.is_open():",
         "if False:",
-        "tests/actors/test_clock_guard.py",
+    ),
+    Mutant(
+        "miss a step of the clock",
+        GUARD,
+        "elif 0 < largest_ms < stepped_ms:",
+        "elif 0 < largest_ms < stepped_ms - 3_600_000:",
+    ),
+    Mutant(
+        "never trust the clock again",
+        GUARD,
+        "elif at - self._held_since >= self._limits.hold_seconds:",
+        "elif at - self._held_since >= 1000 * self._limits.hold_seconds:",
     ),
     Mutant(
         "passivate an actor in the middle of a message",

@@ -13,7 +13,7 @@ from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, Ex
 from labsessions.core.model import State
 from labsessions.engines.embedded import NAMESPACE
 from labsessions.engines.tables import projected
-from labsessions.simulation.books import Books
+from labsessions.simulation.books import Books, Capacity
 from labsessions.simulation.journal import Journal
 from labsessions.simulation.ledger import Ledger
 
@@ -30,7 +30,7 @@ class Desk:
         self.disk = MemoryDisk()
         self.user = User()
         self.books = Books(elapsed_ms=lambda: self.elapsed_ms, wall_ms=lambda: self.wall_ms, policy=self.user.policy)
-        self.books.first_wait_ms = 1000
+        self.books.capacity = Capacity(held_ms=1000)
         self.journal = Journal(self.books, self.disk)
         self.ledger = Ledger(self.books)
 

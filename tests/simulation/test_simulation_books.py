@@ -113,6 +113,19 @@ def late(desk: Desk) -> None:
     desk.say(Wake())
 
 
+def late_and_waiting(desk: Desk) -> None:
+    """Nobody needs to see the attempt to know that it is late."""
+    desk.at(NOW + HOUR + 1001)
+    desk.journal.check()
+
+
+def late_after_trouble(desk: Desk) -> None:
+    """Half a minute after it is over, trouble is no excuse any more."""
+    desk.at(NOW + HOUR + 32_001)
+    desk.books.disturbed_ms = desk.elapsed_ms - 32_001
+    desk.say(Wake())
+
+
 def no_backstop(desk: Desk) -> None:
     """An attempt is stored with a next one that is not even its limit away."""
     desk.at(NOW + HOUR)
@@ -234,12 +247,6 @@ def put_off_for_nothing(desk: Desk) -> None:
     desk.apply(desk.put_off(1000))
 
 
-def woken_early(desk: Desk) -> None:
-    """A wake-up is handled a minute and more after anything has changed, and nothing was due."""
-    desk.at(NOW + 62_001)
-    desk.apply(desk.write(desk.user.state))
-
-
 def tried_again_and_again(desk: Desk) -> None:
     """One row that cannot be written is tried more often in a second than anybody asks for it."""
     for _ in range(61):
@@ -287,7 +294,6 @@ def written_again(desk: Desk) -> None:
         (2, created, no_backstop),
         (2, cleaning, early_retry),
         (2, Desk, wrong_deadline),
-        (2, created, woken_early),
         (3, cleaning, unheard_confirmation),
         (3, cleaning, ends_unconfirmed),
         (4, failed, forgotten_confirmation),
@@ -307,6 +313,8 @@ def written_again(desk: Desk) -> None:
         (6, created, stale_row),
         (6, created, behind_the_back),
         (7, created, late),
+        (7, created, late_and_waiting),
+        (7, created, late_after_trouble),
         (7, created, put_off_for_nothing),
         (7, created, tried_again_and_again),
         (8, created, ends_unrecorded),
@@ -327,6 +335,16 @@ def test_near_misses_of_what_is_stored() -> None:
     desk.say(Wake())
 
     desk = created()
+    desk.at(NOW + HOUR + 2000)
+    desk.books.woken_ms.append(desk.elapsed_ms)
+    desk.say(Wake())
+
+    desk = created()
+    desk.at(NOW + HOUR + 31_000 + 1000)
+    desk.books.disturbed_ms = desk.elapsed_ms - 32_000
+    desk.say(Wake())
+
+    desk = created()
     desk.books.of(USER).troubles += 1
     desk.apply(desk.put_off(1000))
     desk.journal.check()
@@ -335,13 +353,6 @@ def test_near_misses_of_what_is_stored() -> None:
     desk.at(NOW + HOUR + 1001)
     desk.books.disturbed()
     desk.say(Wake())
-
-    desk = created()
-    desk.at(NOW + 62_000)
-    desk.apply(desk.write(desk.user.state))
-    desk.at(NOW + 62_001)
-    desk.books.of(USER).told = 1
-    desk.apply(desk.write(desk.user.state))
 
     for _ in range(3):
         desk.at(desk.wall_ms + 1000)
