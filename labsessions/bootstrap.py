@@ -91,6 +91,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             log.warning("not configured: sessions are accepted, their cleanup is retried until it is set", setting=name)
         runtime.start()
         if settings.ready_file is not None:
+            await asyncio.sleep(0)  # the log has the address before anybody is told that it may be used
             await asyncio.to_thread(write_ready_file, settings.ready_file, address)
         yield address
 
