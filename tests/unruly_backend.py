@@ -10,7 +10,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 # Far more than the client reads of an answer (64 KiB), in pieces.
@@ -133,8 +133,6 @@ class UnrulyBackend:
                 await self._answer(path, await reader.readexactly(int(length)), writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client has what it wanted
-        finally:
-            writer.transport.abort()
 
     async def _answer(self, path: str, body: bytes, writer: asyncio.StreamWriter) -> None:
         if path == "/api/v1/expose/":
@@ -154,26 +152,41 @@ class UnrulyBackend:
 @asynccontextmanager
 async def unruly_backend(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[UnrulyBackend]:
     """Listen as long as the block lasts; connections that still hang are cut at its end."""
-    backend = UnrulyBackend()
-    talks: set[asyncio.Task[None]] = set()
+    # Not asyncio's server: what it accepts in the moment of its closing, it leaves open.
+    listener = socket.create_server(("127.0.0.1", port))
+    backend = UnrulyBackend(port=listener.getsockname()[1])
+    talks: dict[asyncio.Task[None], socket.socket] = {}
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talks.add(asyncio.create_task(backend.talk(reader, writer)))
+    def accept() -> None:
+        connection, _ = listener.accept()
+        connection.settimeout(0)
+        talks[asyncio.create_task(_serve(backend, connection, tls))] = connection
 
-    server = await asyncio.start_server(accept, "127.0.0.1", port, ssl=tls)
-    backend.port = server.sockets[0].getsockname()[1]
+    loop = asyncio.get_running_loop()
+    loop.add_reader(listener, accept)
     try:
         yield backend
     finally:
-        server.close()
-        # Also those in the middle of a handshake: a loop that ended before them would leave them unclosed.
-        while _connections(server):
-            for talk in talks:
-                talk.cancel()
-            await asyncio.sleep(DRIP_SECONDS / 50)
+        loop.remove_reader(listener)
+        for talk in talks:
+            talk.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
+        for connection in (listener, *talks.values()):
+            connection.close()  # also those whose task was cancelled before it had begun
 
 
-def _connections(server: asyncio.Server) -> int:
-    """How many are open; Python 3.11 counts them, later ones keep them."""
-    return int(getattr(server, "_active_count", 0)) or len(getattr(server, "_clients", ()))
+async def _serve(backend: UnrulyBackend, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    try:
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls)
+    except OSError:
+        return  # no handshake
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    try:
+        await backend.talk(reader, writer)
+    finally:
+        transport.abort()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
