@@ -253,6 +253,12 @@ def tried_again_and_again(desk: Desk) -> None:
         desk.journal.refused([desk.write(desk.user.state)], poisoned=True)
 
 
+def woken_again_and_again(desk: Desk) -> None:
+    """One wake-up after the other finds nothing to do."""
+    for _ in range(61):
+        desk.apply(desk.write(desk.user.state))
+
+
 def no_alarm(desk: Desk) -> None:
     """The session's wake-up has vanished."""
     del desk.disk.armed[ACTOR]
@@ -317,6 +323,7 @@ def written_again(desk: Desk) -> None:
         (7, created, late_after_trouble),
         (7, created, put_off_for_nothing),
         (7, created, tried_again_and_again),
+        (7, created, woken_again_and_again),
         (8, created, ends_unrecorded),
         (8, cleaned, written_again),
     ],
@@ -358,6 +365,9 @@ def test_near_misses_of_what_is_stored() -> None:
         desk.at(desk.wall_ms + 1000)
         for _ in range(60):
             desk.journal.refused([desk.write(desk.user.state)], poisoned=True)
+        desk.at(desk.wall_ms + 1000)
+        for _ in range(60):
+            desk.apply(desk.write(desk.user.state))
 
 
 def test_the_clock_that_was_set_forward_and_back() -> None:
