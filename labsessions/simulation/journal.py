@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import UNSET, structs
 
+from actors.alarms import FIRST_BACKOFF_MS
 from actors.ids import ActorId
 from actors.storage import Deferral, Operation
 from actors.testing import MemoryDisk
@@ -36,8 +37,7 @@ class Journal:
         for operation in operations:
             book = self._books.of(actor_of(operation).name)
             if isinstance(operation, Deferral):
-                if book.troubles == book.stored_troubles and not book.spoiled:
-                    raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
+                self._put_off(book, operation.until_ms)
                 continue
             old, cell = book.session, self._disk.cells.get(operation.actor_id)
             state, book.cell = decode(cell), cell
@@ -94,6 +94,12 @@ class Journal:
         invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
 
     # --- what a change may be -----------------------------------------------------------------------------
+
+    def _put_off(self, book: Book, until_ms: int) -> None:
+        if book.troubles == book.stored_troubles and not book.spoiled:
+            raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
+        longest_ms = max(FIRST_BACKOFF_MS, self._books.policy.retry_interval_ms)
+        invariants.retried_in_time(book.user, until_ms, 0, max(book.latest_wall_ms, self._books.wall_ms()) + longest_ms)
 
     def _in_vain(self, book: Book, what: str) -> None:
         now_ms = self._books.elapsed_ms()
