@@ -171,7 +171,8 @@ class Alarms:
 
     async def _defer(self, alarm: DueAlarm, error: Exception) -> None:
         backoff_ms = min(FIRST_BACKOFF_MS * 2 ** min(alarm.deferrals, 20), self._longest_backoff_ms)
-        until_ms = self._clock.now_ms() + backoff_ms
+        # Not to before its own time either, should the clock have been set back since it was due.
+        until_ms = max(self._clock.now_ms() + backoff_ms, alarm.due_ms)
         logger.error(
             "the wake-up of %s could not be delivered (%d times in a row), next try in %d s: %s",
             alarm.actor_id,

@@ -5,12 +5,13 @@ A service that runs would have states in memory and write them over ours.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from actors.directory import DataDirectory
+from actors.errors import StoreError
 from actors.sqlite import open_store
 from actors.storage import Write
 from labsessions.bootstrap import DATABASE
@@ -50,7 +51,7 @@ async def reanchor(
         stack.callback(directory.release)
         store = await open_store(database, (schema(),))
         stack.push_async_callback(store.close)
-        reader = stack.enter_context(closing(open_for_reading(database)))
+        reader = stack.enter_context(_reading(database))
         _refuse_unknown(reader, users)
         states = _to_move(reader, policy, now_ms, set(users))
         while batch := list(islice(states, BATCH)):
@@ -65,6 +66,15 @@ def line(part: Session) -> str:
     """What has become of a part, for people."""
     user, due = part.lab.user_id, iso(part.due_ms)
     return f"{user}: runs until {due}" if part.cleanup is None else f"{user}: is tried again at {due}"
+
+
+@contextmanager
+def _reading(database: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(open_for_reading(database)) as reader:
+            yield reader
+    except sqlite3.Error as error:
+        raise StoreError(f"{database} cannot be read: {error}") from error
 
 
 def _refuse_unknown(reader: sqlite3.Connection, users: Sequence[str]) -> None:

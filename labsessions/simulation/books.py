@@ -37,7 +37,7 @@ class Book:
     `states` are all that were ever durable, the newest last; `pending` is what may still become durable. `owed` are
     the VMs of the newest session, `confirmed` what the backend has said of them. `troubles` counts how often the
     user's own row could not be read or written, `spoiled` is True while that is so. `latest_wall_ms`: the latest that
-    the wall clock has shown since the newest state was stored. `tries`: failures to write since `trying_ms`.
+    the wall clock has shown since the newest state was stored. `tries`: writes in vain since `trying_ms`.
     `debts` are the durable obligations; `named_ms` is
     since when nothing else may touch the VMs that the newest session names.
     """

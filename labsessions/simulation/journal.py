@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import UNSET, structs
 
+from actors.alarms import FIRST_BACKOFF_MS
 from actors.ids import ActorId
 from actors.storage import Deferral, Operation
 from actors.testing import MemoryDisk
@@ -18,9 +19,9 @@ from labsessions.simulation.trace import BrokenError
 
 # After a disturbance it may take this long until all is served again: the recheck of the alarms and a little.
 SETTLE_MS: Final = 31_000
-# Failures to write one user's row in a second: more than all that its clients may ask for in that time, and the service
-# itself tries again once a second.
-MOST_TRIES: Final = 60
+# Writes of one user's row in a second that fail or change nothing: more than all that its clients may ask for in that
+# time, and that stale wake-ups may lead to; the service itself tries again once a second.
+MOST_IN_VAIN: Final = 60
 
 
 class Journal:
@@ -36,13 +37,13 @@ class Journal:
         for operation in operations:
             book = self._books.of(actor_of(operation).name)
             if isinstance(operation, Deferral):
-                if book.troubles == book.stored_troubles and not book.spoiled:
-                    raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
+                self._put_off(book, operation.until_ms)
                 continue
             old, cell = book.session, self._disk.cells.get(operation.actor_id)
             state, book.cell = decode(cell), cell
             new = state.session
             if new == old and state.owed == book.debts:
+                self._in_vain(book, "changes nothing")
                 continue
             if new != old:
                 self._moved(book, old, new)
@@ -61,12 +62,7 @@ class Journal:
         if len(operations) == 1:
             book = self._books.of(actor_of(operations[0]).name)
             book.troubles += 1
-            now_ms = self._books.elapsed_ms()
-            if now_ms >= book.trying_ms + 1000:
-                book.trying_ms, book.tries = now_ms, 0
-            book.tries += 1
-            if book.tries > MOST_TRIES:
-                raise BrokenError(7, f"{book.user}'s row is written again and again, though it cannot be")
+            self._in_vain(book, "fails")
 
     def check(self) -> None:
         """Invariants 1, 6 and 8 over the whole disk; 7 for those who are waiting."""
@@ -98,6 +94,20 @@ class Journal:
         invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
 
     # --- what a change may be -----------------------------------------------------------------------------
+
+    def _put_off(self, book: Book, until_ms: int) -> None:
+        if book.troubles == book.stored_troubles and not book.spoiled:
+            raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
+        longest_ms = max(FIRST_BACKOFF_MS, self._books.policy.retry_interval_ms)
+        invariants.retried_in_time(book.user, until_ms, 0, max(book.latest_wall_ms, self._books.wall_ms()) + longest_ms)
+
+    def _in_vain(self, book: Book, what: str) -> None:
+        now_ms = self._books.elapsed_ms()
+        if now_ms >= book.trying_ms + 1000:
+            book.trying_ms, book.tries = now_ms, 0
+        book.tries += 1
+        if book.tries > MOST_IN_VAIN:
+            raise BrokenError(7, f"{book.user}'s row is written again and again, which {what}")
 
     def _moved(self, book: Book, old: Session | None, new: Session | None) -> None:
         if new is None:

@@ -24,8 +24,6 @@ from labsessions.simulation.schedule import CLOCK_STEPS_MS, Schedule
 from labsessions.simulation.store import LONGEST_LAG_SECONDS
 from labsessions.simulation.trace import BrokenError, Trace, ViolationError
 
-# The longest that the runtime puts off a wake-up that it cannot deliver (`actors.alarms`, 300 s).
-LONGEST_DEFERRAL_MS: Final = 300_000
 # From a deadline to a stored attempt there are so many operations of the store, one after the other: reading alarms
 # (twice, each there and back), a cell, mail that came before, and the commit.
 OPERATIONS: Final = 15
@@ -182,8 +180,8 @@ class _Simulation:
             if book.session is not None and (book.session.cleanup is not None or book.session.expires_ms <= now_ms)
         ]
         bound_ms = process.held_ms() + self.worst_ms + self._queue_ms(settings) + _probing_ms(settings)
-        if any(alarm.deferrals for alarm in self.disk.armed.values()):
-            bound_ms += LONGEST_DEFERRAL_MS
+        deferred_ms = [alarm.due_ms - now_ms for alarm in self.disk.armed.values() if alarm.deferrals]
+        bound_ms += max([0, *deferred_ms])
         await self._let_pass(process, bound_ms)
         for book, session in due:
             invariants.gone(book.user, book.session, session.generation, bound_ms)

@@ -12,7 +12,7 @@ from actors.actor import Outcome
 from actors.errors import CommitError
 from actors.ids import ActorId
 from actors.storage import DueAlarm, Lane, Operation, Write
-from actors.testing import DiskError, MemoryDisk, MemoryStore
+from actors.testing import DiskError, MemoryDisk, MemoryStore, VirtualClock
 
 
 class FlakyStore(MemoryStore):
@@ -143,6 +143,28 @@ def test_the_longest_back_off_can_be_shorter(longest_seconds: float, expected: l
         async with world:
             await world.until(20_500)
         assert expected == [second for _, second in store.loaded]
+
+    run()
+
+
+@pytest.mark.parametrize(("back_ms", "expected_ms"), [(999, 5001), (1000, 5000), (1001, 5000), (3_600_000, 5000)])
+def test_a_clock_that_is_set_back_makes_no_back_off_early(back_ms: int, expected_ms: int) -> None:
+    """A wake-up that fails while the clock is set back is not put off to before its own time by the new clock."""
+
+    @virtual
+    async def run() -> None:
+        clock = VirtualClock()
+        world = World(clock=clock)
+
+        def fail(_: Toy) -> Outcome:
+            clock.step(-back_ms)
+            raise LookupError("of the handler")
+
+        world.on_wake = fail
+        await world.toys.ask("a", Arm(at(5000)))
+        async with world:
+            await world.until(5000)
+        assert world.disk.armed[toy_id("a")] == DueAlarm(toy_id("a"), at(expected_ms).due_ms, Lane.FIRST, 1)
 
     run()
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from builders import HOUR, MINUTE, NOW, POLICY, User
-from data_files import data_with, sql
+from data_files import data_with, spoil_page, sql
 
 from actors.directory import DataDirectory
-from actors.errors import ActorError
+from actors.errors import ActorError, StoreError
 from labsessions.core.model import Session
 from labsessions.core.projection import iso
 from labsessions.doctor.census import Census, take_census
@@ -104,6 +104,13 @@ def test_without_a_database_it_makes_none(tmp_path: Path) -> None:
     with pytest.raises(ReanchorError, match="there is no file"):
         done(tmp_path / "data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_file_is_an_error_in_words(tmp_path: Path) -> None:
+    """Instead of a traceback."""
+    spoil_page(data_with(tmp_path, [ahead("alice")]), "actor_cells")
+    with pytest.raises(StoreError, match="cannot be read: database disk image is malformed"):
+        done(tmp_path)
 
 
 def test_the_first_wake_up_is_the_sessions_own(tmp_path: Path) -> None:

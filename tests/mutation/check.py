@@ -22,7 +22,8 @@ PARTS: Final = ("actors", "config", "labsessions", "tests", "run.py", "pyproject
 SEEDS: Final = ("simulate", "--seed", "0", "--seeds", "70", "--steps", "150", "--fail-fast")
 JOBS: Final = 2
 NOTHING: Final = "nothing noticed"
-# What a mutant that hangs may take: the clean copy needs half a minute.
+# Longer than the clean copy takes on any machine that is of use. Whoever runs into it is not noticed: what hangs under
+# virtual time is an error after so many turns of the loop, and by real time it may only be slow.
 LIMIT_SECONDS: Final = 180
 
 

@@ -412,8 +412,15 @@ MUTANTS: Final = (
     Mutant(
         "put off for ever",
         ALARMS,
-        "until_ms = self._clock.now_ms() + backoff_ms",
+        "until_ms = max(self._clock.now_ms() + backoff_ms, alarm.due_ms)",
         "until_ms = self._clock.now_ms() + 3_600_000",
+    ),
+    Mutant(
+        "put off to before its time when the clock is set back",
+        ALARMS,
+        "until_ms = max(self._clock.now_ms() + backoff_ms, alarm.due_ms)",
+        "until_ms = self._clock.now_ms() + backoff_ms",
+        "tests/actors/test_alarm_faults.py",
     ),
     Mutant(
         "cancel an effect in name only",

@@ -253,6 +253,19 @@ def tried_again_and_again(desk: Desk) -> None:
         desk.journal.refused([desk.write(desk.user.state)], poisoned=True)
 
 
+def put_off_for_long(desk: Desk) -> None:
+    """A wake-up that could not be delivered is put off for more than the retry interval."""
+    desk.books.of(USER).troubles += 1
+    desk.wall_ms = NOW + HOUR
+    desk.apply(desk.put_off(desk.books.policy.retry_interval_ms + 1))
+
+
+def woken_again_and_again(desk: Desk) -> None:
+    """One wake-up after the other finds nothing to do."""
+    for _ in range(61):
+        desk.apply(desk.write(desk.user.state))
+
+
 def no_alarm(desk: Desk) -> None:
     """The session's wake-up has vanished."""
     del desk.disk.armed[ACTOR]
@@ -296,6 +309,7 @@ def written_again(desk: Desk) -> None:
         (2, Desk, wrong_deadline),
         (3, cleaning, unheard_confirmation),
         (3, cleaning, ends_unconfirmed),
+        (3, created, put_off_for_long),
         (4, failed, forgotten_confirmation),
         (4, created, is_replaced),
         (4, cleaning, skips_an_attempt),
@@ -317,6 +331,7 @@ def written_again(desk: Desk) -> None:
         (7, created, late_after_trouble),
         (7, created, put_off_for_nothing),
         (7, created, tried_again_and_again),
+        (7, created, woken_again_and_again),
         (8, created, ends_unrecorded),
         (8, cleaned, written_again),
     ],
@@ -346,7 +361,8 @@ def test_near_misses_of_what_is_stored() -> None:
 
     desk = created()
     desk.books.of(USER).troubles += 1
-    desk.apply(desk.put_off(1000))
+    desk.wall_ms = NOW + HOUR
+    desk.apply(desk.put_off(desk.books.policy.retry_interval_ms))
     desk.journal.check()
 
     desk = created()
@@ -358,6 +374,9 @@ def test_near_misses_of_what_is_stored() -> None:
         desk.at(desk.wall_ms + 1000)
         for _ in range(60):
             desk.journal.refused([desk.write(desk.user.state)], poisoned=True)
+        desk.at(desk.wall_ms + 1000)
+        for _ in range(60):
+            desk.apply(desk.write(desk.user.state))
 
 
 def test_the_clock_that_was_set_forward_and_back() -> None:
