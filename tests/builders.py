@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from msgspec import structs
 
-from labsessions.core.machine import Decision, decide, wake_at
+from labsessions.core.decision import Decision
+from labsessions.core.machine import decide, wake_at
 from labsessions.core.messages import AttemptEnded, Clean, Create, Effect, Message, Wake
 from labsessions.core.model import Cleanup, Lab, Session, State
 from labsessions.core.policy import Policy

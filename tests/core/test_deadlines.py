@@ -8,7 +8,8 @@ from hypothesis import given
 from msgspec import structs
 from strategies import durations, generations, instants, seeded, states
 
-from labsessions.core.machine import NO_ANSWER, wake_at
+from labsessions.core.attempts import NO_ANSWER
+from labsessions.core.machine import wake_at
 from labsessions.core.messages import AttemptFailed, AttemptStarted, Clean, Stuck, Wake
 from labsessions.core.model import State, duration_ms
 from labsessions.core.policy import Policy

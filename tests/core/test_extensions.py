@@ -11,7 +11,8 @@ from msgspec import structs
 from strategies import durations, instants, more_minutes, seeded, sessions, time_factors
 
 from labsessions.core.deadline import latest_ms, why_not
-from labsessions.core.machine import Decision, wake_at
+from labsessions.core.decision import Decision
+from labsessions.core.machine import wake_at
 from labsessions.core.messages import (
     Create,
     Current,

@@ -3,7 +3,7 @@
 import pytest
 from builders import GENERATION, MASTER, OTHER_GENERATION, WORKERS, User, worker_nodes
 
-from labsessions.core.machine import NO_ANSWER
+from labsessions.core.attempts import NO_ANSWER
 from labsessions.core.messages import Abandon, AttemptEnded, Clean, Delete, Done, Ended, Wake
 from labsessions.core.model import State
 

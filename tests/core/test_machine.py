@@ -23,7 +23,8 @@ from builders import (
 )
 from msgspec import structs
 
-from labsessions.core.machine import Decision, is_retry, wake_at
+from labsessions.core.decision import Decision
+from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.messages import (
     AttemptEnded,
     AttemptStarted,

@@ -9,7 +9,7 @@ import pytest
 from builders import GENERATION, HOUR, MASTER, NOW, WORKERS, User, in_flight, stuck, waiting, worker_nodes
 from msgspec import structs
 
-from labsessions.core.machine import Decision
+from labsessions.core.decision import Decision
 from labsessions.core.messages import (
     Abandon,
     AttemptFailed,

@@ -19,7 +19,8 @@ from builders import (
 )
 from msgspec import structs
 
-from labsessions.core.machine import NO_ANSWER, is_retry, wake_at
+from labsessions.core.attempts import NO_ANSWER
+from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.messages import (
     Abandon,
     AttemptEnded,

@@ -8,7 +8,8 @@ from typing import Final
 
 SIMULATOR: Final = "simulator"
 
-MACHINE: Final = "labsessions/core/machine.py"
+ATTEMPTS: Final = "labsessions/core/attempts.py"
+REQUESTS: Final = "labsessions/core/requests.py"
 PARTS: Final = "labsessions/core/parts.py"
 DEADLINE: Final = "labsessions/core/deadline.py"
 MODEL: Final = "labsessions/core/model.py"
@@ -44,13 +45,13 @@ MUTANTS: Final = (
     # --- the core ---------------------------------------------------------------------------------------------
     Mutant(
         "fire 1 ms early",
-        MACHINE,
+        ATTEMPTS,
         "if part.due_ms <= now_ms]",
         "if part.due_ms - 1 <= now_ms]",
     ),
     Mutant(
         "ignore the generation",
-        MACHINE,
+        ATTEMPTS,
         "if part.generation == ended.generation), None)",
         "), None)",
     ),
@@ -62,31 +63,31 @@ MUTANTS: Final = (
     ),
     Mutant(
         "forget the workers that were added later",
-        MACHINE,
+        REQUESTS,
         "vms=tuple(dict.fromkeys(session.vms + named_vms(lab.lab_request_id, lab.worker_nodes))),",
         "vms=session.vms,",
     ),
     Mutant(
         "forget the workers that a later PUT doesn't list",
-        MACHINE,
+        REQUESTS,
         "dict.fromkeys(session.vms + named_vms(",
         "dict.fromkeys(named_vms(",
     ),
     Mutant(
         "lose the backstop",
-        MACHINE,
+        ATTEMPTS,
         "retry_ms = now_ms + policy.backstop_ms",
         "retry_ms = now_ms + policy.retry_interval_ms",
     ),
     Mutant(
         "delete without Abandon",
-        MACHINE,
+        REQUESTS,
         "effects = () if session.cleanup is None else abandon(state, session)",
         "effects = ()",
     ),
     Mutant(
         "take the policy from the settings instead of the state",
-        MACHINE,
+        ATTEMPTS,
         "    before = part.cleanup\n",
         "    before = part.cleanup\n"
         "    if before is not None and now_ms < before.started_ms + before.attempts * policy.backstop_ms:\n"
@@ -94,25 +95,25 @@ MUTANTS: Final = (
     ),
     Mutant(
         "forget a confirmation",
-        MACHINE,
+        ATTEMPTS,
         "if vm in cleanup.confirmed or vm in ended.confirmed)",
         "if vm in ended.confirmed)",
     ),
     Mutant(
         "end the session with one VM confirmed",
-        MACHINE,
+        ATTEMPTS,
         "if confirmed == part.vms:",
         "if confirmed:",
     ),
     Mutant(
         "let an old attempt's outcome stand for the newest",
-        MACHINE,
+        ATTEMPTS,
         "if ended.attempt != cleanup.attempts or not cleanup.in_flight:",
         "if not cleanup.in_flight:",
     ),
     Mutant(
         "don't count an attempt",
-        MACHINE,
+        ATTEMPTS,
         "attempts=before.attempts + 1, in_flight=True",
         "attempts=before.attempts, in_flight=True",
     ),
@@ -124,26 +125,26 @@ MUTANTS: Final = (
     ),
     Mutant(
         "change a session that is being cleaned",
-        MACHINE,
-        "    if session.cleanup is not None:\n        return _refuse(state, Refusal.BEING_CLEANED)\n",
+        REQUESTS,
+        "    if session.cleanup is not None:\n        return refuse(state, Refusal.BEING_CLEANED)\n",
         "",
     ),
     Mutant(
         "leave the deadline where it was",
-        MACHINE,
+        REQUESTS,
         "expires_ms=session.created_ms + duration_ms(lab.duration),",
         "expires_ms=session.expires_ms,",
     ),
     Mutant(
         "count a new duration from the update",
-        MACHINE,
+        REQUESTS,
         "expires_ms=session.created_ms + duration_ms(lab.duration),",
         "expires_ms=now_ms + duration_ms(lab.duration),",
     ),
     Mutant(
         "replace a session that exists",
-        MACHINE,
-        "    if state.session is not None:\n        return _refuse(state, Refusal.EXISTS)\n",
+        REQUESTS,
+        "    if state.session is not None:\n        return refuse(state, Refusal.EXISTS)\n",
         "",
     ),
     Mutant(
@@ -188,13 +189,13 @@ MUTANTS: Final = (
     # --- obligations ------------------------------------------------------------------------------------------
     Mutant(
         "forget the VMs of a session that was deleted by hand",
-        MACHINE,
+        REQUESTS,
         "State(owed=(*state.owed, part))",
         "State(owed=state.owed)",
     ),
     Mutant(
         "end the grace period a millisecond early",
-        MACHINE,
+        REQUESTS,
         "retry_ms = now_ms + policy.owed_after_ms",
         "retry_ms = now_ms + policy.owed_after_ms - 1",
     ),
@@ -212,7 +213,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "remove the services of a master that was taken over",
-        MACHINE,
+        ATTEMPTS,
         "services=part.lab.lab_request_id in part.vms,",
         "services=True,",
     ),
@@ -225,14 +226,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "let an obligation go before the session",
-        MACHINE,
+        ATTEMPTS,
         "part = due[0] if due[0] is state.session else min(due, key=lambda part: part.due_ms)",
         "part = due[-1]",
         "tests/core/test_obligations.py",
     ),
     Mutant(
         "count the attempts of an obligation from the beginning",
-        MACHINE,
+        REQUESTS,
         "structs.replace(session.cleanup, in_flight=False, retry_ms=retry_ms)",
         "structs.replace(session.cleanup, attempts=0, in_flight=False, retry_ms=retry_ms)",
     ),

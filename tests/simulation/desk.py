@@ -8,7 +8,8 @@ from actors.ids import ActorId
 from actors.storage import Alarm, Deferral, Lane, Operation, Write
 from actors.testing import MemoryDisk, MemoryStore, run_virtual
 from labsessions.core.codec import encode
-from labsessions.core.machine import Decision, is_retry, wake_at
+from labsessions.core.decision import Decision
+from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, ExtendUntil, Message, Update
 from labsessions.core.model import State
 from labsessions.engines.embedded import NAMESPACE
