@@ -56,22 +56,22 @@ def vms_of(lab: Lab) -> list[str]:
     return [lab.lab_request_id, *(node["worker_lab_request_id"] for node in lab.worker_nodes or ())]
 
 
-def deadline_ms(created_ms: int, minutes: float) -> int:
-    """Creation plus duration, rounded up to the millisecond, in exact arithmetic."""
-    return created_ms - (-Fraction(repr(minutes)) * 60_000).__floor__()
+def deadline_ms(created_ms: int, minutes: float, factor: float = 1) -> int:
+    """Creation plus duration, times the time factor, rounded up to the millisecond, in exact arithmetic."""
+    return created_ms - (-Fraction(repr(minutes)) * 60_000 * Fraction(repr(factor))).__floor__()
 
 
 def extended_ms(session: Session, message: ExtendBy | ExtendUntil, now_ms: int, limit_minutes: float) -> int:
     """The deadline after a request for more or less time: no later than the limit, and no earlier than now."""
-    end_ms = max(session.expires_ms, now_ms)
+    end_ms, factor = max(session.expires_ms, now_ms), session.lab.time_factor
     match message:
         case ExtendUntil(instant_ms=wanted_ms):
             pass
         case ExtendBy(minutes=minutes):
-            more_ms = deadline_ms(0, abs(minutes))
+            more_ms = deadline_ms(0, abs(minutes), factor)
             wanted_ms = end_ms + more_ms if minutes > 0 else session.expires_ms - more_ms
     if wanted_ms > end_ms:
-        return min(wanted_ms, max(session.expires_ms, deadline_ms(session.created_ms, limit_minutes)))
+        return min(wanted_ms, max(session.expires_ms, deadline_ms(session.created_ms, limit_minutes, factor)))
     return min(session.expires_ms, max(wanted_ms, now_ms, session.created_ms + 1))
 
 

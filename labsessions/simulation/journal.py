@@ -131,11 +131,19 @@ class Journal:
             raise BrokenError(4, f"{book.user}'s session has come back from the dead")
         for request in book.pending:
             created = request.message
-            if isinstance(created, Create) and created.generation == new.generation and created.lab == new.lab:
+            if (
+                isinstance(created, Create)
+                and created.generation == new.generation
+                and created.lab == structs.replace(new.lab, duration=created.lab.duration)
+            ):
                 break
         else:
             raise BrokenError(5, f"{book.user} has a session that nobody asked for")
-        if new.expires_ms != invariants.deadline_ms(new.created_ms, new.lab.duration) or new.cleanup is not None:
+        expires_ms = invariants.deadline_ms(new.created_ms, created.lab.duration, new.lab.time_factor)
+        if (
+            not expires_ms == new.expires_ms == invariants.deadline_ms(new.created_ms, new.lab.duration)
+            or new.cleanup is not None
+        ):
             raise BrokenError(2, f"{book.user}'s session has the wrong deadline")
         _apply(book, request, new)
         book.named_ms = self._books.elapsed_ms()

@@ -37,6 +37,7 @@ class Profile:
     stopped: float = 0.005
     client_gone: float = 0.0
     unconfigured: float = 0.0  # of the processes
+    another_release: float = 0.1  # of the starts: the cells are as another release would have left them
     clock_steps: float = 0.0
     guarded: float = 0.1  # of the processes: steps of the clock may hold wake-ups back
     herd: float = 0.0  # many users at once, with the same deadline

@@ -16,6 +16,7 @@ from labsessions.simulation.profiles import Profile
 
 # Minutes: seconds for most, because what happens around a deadline is what matters; 1e-05 is less than a millisecond.
 DURATIONS: Final = (1e-05, 0.05, 0.05, 0.1, 0.25, 0.333, 0.5, 1, 1, 2, 5, 5.0, 60)
+TIME_FACTORS: Final = (1, 1, 1, 1, 1.5, 1.33, 10)
 MORE_MINUTES: Final = (1e-05, 0.05, 0.05, 0.25, 1, 5, 60, -1e-05, -0.05, -0.25, -1, -60)
 UNTIL_MS: Final = (-60_000, -1, 0, 1, 5_000, 60_000, 3_600_000)
 CLOCK_STEPS_MS: Final = (-3_600_000, -60_000, -5_000, -1, 1, 5_000, 60_000, 3_600_000)
@@ -98,6 +99,7 @@ class Schedule:
                 validation=0,
                 vm={"name": "master"},
                 worker_nodes=self._rng.choice((None, self._workers(user))),
+                time_factor=self._rng.choice(TIME_FACTORS),
             ),
         )
 

@@ -20,6 +20,7 @@ from labsessions.simulation.journal import SETTLE_MS, Journal
 from labsessions.simulation.ledger import Ledger
 from labsessions.simulation.process import Process
 from labsessions.simulation.profiles import PROFILES, Profile, Settings, draw_settings
+from labsessions.simulation.releases import rewrite
 from labsessions.simulation.schedule import CLOCK_STEPS_MS, Schedule
 from labsessions.simulation.store import LONGEST_LAG_SECONDS
 from labsessions.simulation.trace import BrokenError, Trace, ViolationError
@@ -107,6 +108,10 @@ class _Simulation:
         self.since_ms = process.elapsed_ms() + downtime_ms
         self.wall_ms = process.clock.now_ms() + downtime_ms + stepped_ms
         await process.fade()
+        if not self.finished and self.rng.random() < self.profile.another_release:
+            self.trace.note(self.since_ms, "another release")
+            self.books.counts["starts on cells of another release"] += 1
+            rewrite(self.rng, self.disk, self.books)
 
     def _boot(self, settings: Settings) -> Process:
         process = Process(

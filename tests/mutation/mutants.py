@@ -11,6 +11,7 @@ SIMULATOR: Final = "simulator"
 ATTEMPTS: Final = "labsessions/core/attempts.py"
 REQUESTS: Final = "labsessions/core/requests.py"
 PARTS: Final = "labsessions/core/parts.py"
+REANCHOR: Final = "labsessions/core/reanchor.py"
 DEADLINE: Final = "labsessions/core/deadline.py"
 MODEL: Final = "labsessions/core/model.py"
 POLICY: Final = "labsessions/core/policy.py"
@@ -177,14 +178,46 @@ MUTANTS: Final = (
         DEADLINE,
         "return end_ms + duration_ms(message.minutes, session.lab.time_factor)",
         "return end_ms + duration_ms(message.minutes)",
-        "tests/core/test_extensions.py",
     ),
     Mutant(
         "forget the time factor of the limit",
         DEADLINE,
         "limit_ms = duration_ms(policy.max_total_minutes, session.lab.time_factor)",
         "limit_ms = duration_ms(policy.max_total_minutes)",
-        "tests/core/test_extensions.py",
+    ),
+    Mutant(
+        "forget the time factor of a new session",
+        REQUESTS,
+        "lab = stretched(message.lab)",
+        "lab = message.lab",
+    ),
+    # --- releases and clocks that were ahead ------------------------------------------------------------------
+    Mutant(
+        "refuse members of a newer release",
+        MODEL,
+        "class State(Struct, frozen=True, kw_only=True, gc=False)",
+        "class State(Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True)",
+    ),
+    Mutant(
+        "begin anew what was created a second ago",
+        REANCHOR,
+        "if part.created_ms <= now_ms + AHEAD_MS:",
+        "if part.created_ms <= now_ms - AHEAD_MS:",
+        "tests/core/test_reanchor.py",
+    ),
+    Mutant(
+        "give a session that begins anew no time",
+        REANCHOR,
+        "expires_ms = now_ms + duration_ms(part.lab.duration)",
+        "expires_ms = now_ms",
+        "tests/core/test_reanchor.py",
+    ),
+    Mutant(
+        "leave an attempt where a clock that was ahead has put it",
+        REANCHOR,
+        "if part.cleanup.retry_ms <= now_ms + policy.longest_wait_ms + AHEAD_MS:",
+        "if part.cleanup.retry_ms >= now_ms:",
+        "tests/core/test_reanchor.py",
     ),
     # --- obligations ------------------------------------------------------------------------------------------
     Mutant(

@@ -218,7 +218,8 @@ def test_an_outcome_that_is_written_twice_or_lost() -> None:
             invariants.recorded_once(history, ends)
 
 
+@pytest.mark.parametrize("factor", [1, 1.5, 1.33, 10])
 @pytest.mark.parametrize("minutes", [1e-05, 0.05, 0.333, 1, 5.0, 60, 90.5])
-def test_the_deadline_by_exact_arithmetic(minutes: float) -> None:
+def test_the_deadline_by_exact_arithmetic(minutes: float, factor: float) -> None:
     """Two ways of counting, one result."""
-    assert NOW + duration_ms(minutes) == invariants.deadline_ms(NOW, minutes)
+    assert NOW + duration_ms(minutes, factor) == invariants.deadline_ms(NOW, minutes, factor)
