@@ -140,10 +140,8 @@ class Journal:
         else:
             raise BrokenError(5, f"{book.user} has a session that nobody asked for")
         expires_ms = invariants.deadline_ms(new.created_ms, created.lab.duration, new.lab.time_factor)
-        if (
-            not expires_ms == new.expires_ms == invariants.deadline_ms(new.created_ms, new.lab.duration)
-            or new.cleanup is not None
-        ):
+        shown_ms = invariants.deadline_ms(new.created_ms, new.lab.duration)
+        if not expires_ms == new.expires_ms == shown_ms or new.cleanup is not None:
             raise BrokenError(2, f"{book.user}'s session has the wrong deadline")
         _apply(book, request, new)
         book.named_ms = self._books.elapsed_ms()

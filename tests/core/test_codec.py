@@ -1,5 +1,6 @@
 """How a state is stored: it comes back as it was, older files open, and damage is told, not guessed at."""
 
+import msgspec
 import pytest
 from builders import MINUTE, NOW, POLICY, User, worker_nodes
 from hypothesis import given
@@ -11,6 +12,7 @@ from labsessions.core.machine import wake_at
 from labsessions.core.messages import Delete, ExtendBy, Extended
 from labsessions.core.model import Cleanup, Lab, Session, State
 from labsessions.core.projection import row
+from labsessions.simulation.releases import ADDED
 
 # Written by release 0.1.0 and never to be edited: such files are on operators' disks.
 V1_STUCK = (
@@ -88,6 +90,20 @@ V1_ACTIVE = (
 def test_a_file_of_the_first_release_opens(stored: bytes, state: State) -> None:
     """Every member of it arrives where it belongs, in this release and in every later one."""
     assert decode(stored) == state
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("state", State), ("session", Session), ("lab", Lab), ("cleanup", Cleanup)]
+)
+def test_the_simulators_older_release_is_the_first_one(kind: str, type_: type) -> None:
+    """What it leaves out is what the first release didn't know, with the default that means as much as nothing."""
+    state = msgspec.json.decode(V1_STUCK)["state"]
+    session = state["session"]
+    known = {"state": state, "session": session, "lab": session["lab"], "cleanup": session["cleanup"]}[kind]
+    members = {member.encode_name: member.default for member in msgspec.structs.fields(type_)}
+    assert members.keys() == known.keys() | ADDED[kind].keys()
+    for name, nothing in ADDED[kind].items():
+        assert msgspec.json.encode(members[name]) == msgspec.json.encode(nothing)
 
 
 def test_members_of_a_newer_release_are_tolerated() -> None:
