@@ -35,7 +35,7 @@ def of_another_release(rng: Random, cell: bytes) -> bytes:
     for kind, members in _objects(document["state"]):
         if older:
             for name, nothing in ADDED[kind].items():
-                if members[name] == nothing:
+                if members.get(name) == nothing:
                     del members[name]
         else:
             members["of_a_newer_release"] = {"kind": kind, "values": [1, None]}
@@ -43,7 +43,7 @@ def of_another_release(rng: Random, cell: bytes) -> bytes:
 
 
 def _objects(state: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    parts = [part for part in (state["session"], *state["owed"]) if part is not None]
+    parts = [part for part in (state["session"], *state.get("owed", ())) if part is not None]
     yield "state", state
     for part in parts:
         yield "session", part

@@ -26,6 +26,18 @@ def test_nothing_is_lost(state: State) -> None:
 
 @seeded
 @given(states)
+def test_one_release_may_follow_another(state: State) -> None:
+    """Also on cells that this one hasn't written again in between."""
+    stored = encode(state)
+    rng = random.Random(1)  # noqa: S311
+    for _ in range(4):
+        if stored is not None:
+            stored = of_another_release(rng, stored)
+            assert decode(stored) == state
+
+
+@seeded
+@given(states)
 def test_the_cell_is_another_one(state: State) -> None:
     """An older release writes less, unless each later member says something; a newer one writes more."""
     stored = encode(state)
