@@ -35,7 +35,7 @@ def of_another_release(rng: Random, cell: bytes) -> bytes:
     for kind, members in _objects(document["state"]):
         if older:
             for name, nothing in ADDED[kind].items():
-                if members.get(name) == nothing:
+                if name in members and members[name] == nothing:
                     del members[name]
         else:
             members["of_a_newer_release"] = {"kind": kind, "values": [1, None]}
