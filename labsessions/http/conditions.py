@@ -9,8 +9,9 @@ from labsessions.core.model import Session
 from labsessions.http.errors import INVALID_CONDITION, RefusedError
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+IF_MATCH: Final = {"type": "string", "pattern": rf"^(\*|{_TAG}(,{_TAG})*)$"}
 _TAGS: Final = re.compile(rf"[ \t]*{_TAG}(?:[ \t]*,[ \t]*{_TAG})*[ \t]*")
-_STRONG: Final = re.compile(r'(?<!W/)"([^"]*)"')  # a weak tag never matches, as it doesn't name one very state
+_EACH: Final = re.compile(r'(W/)?"([^"]*)"')
 
 
 def tagged(answer: web.Response, session: Session) -> web.Response:
@@ -29,4 +30,5 @@ def named_tags(request: web.Request) -> frozenset[str] | None:
         return None
     if _TAGS.fullmatch(value) is None:
         raise RefusedError(INVALID_CONDITION)
-    return frozenset(_STRONG.findall(value))
+    # A weak tag never matches, as it doesn't name one very state.
+    return frozenset(tag for weak, tag in _EACH.findall(value) if not weak)

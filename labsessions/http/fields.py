@@ -97,7 +97,8 @@ class SessionFields:
 
     def changes_schema(self) -> Schema:
         """What `changes` accepts."""
-        return {"type": "object", "minProperties": 1, "properties": self._properties(self._updatable)}
+        something = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in self._updatable]
+        return {"type": "object", "anyOf": something, "properties": self._properties(self._updatable)}
 
     def _properties(self, checks: Mapping[str, Check]) -> dict[str, Schema]:
         return {

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from labsessions.http.checks import USER_ID, Schema
+from labsessions.http.conditions import IF_MATCH
 from labsessions.http.endpoints import Answer, Endpoint
 from labsessions.http.errors import METHOD_NOT_ALLOWED, OF_REFUSAL, ROUTE_NOT_FOUND, Problem
 from labsessions.http.extension import SCHEMA as EXTENSION
@@ -80,7 +81,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if "{user_id}" in endpoint.path:
         parameters.append({"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema})
     if endpoint.conditional:
-        parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}, "description": _IF_MATCH})
+        parameters.append({"name": "If-Match", "in": "header", "schema": IF_MATCH, "description": _IF_MATCH})
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
