@@ -23,6 +23,7 @@ from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.http.app import make_app
 from labsessions.http.options import ApiOptions
+from labsessions.http.server import Runner
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
@@ -76,7 +77,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             min_free_bytes=settings.storage.min_free_bytes,
         )
         options = _api(settings, missing)
-        runner = web.AppRunner(
+        runner = Runner(
             make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime)),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)

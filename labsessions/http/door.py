@@ -31,6 +31,9 @@ _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
 }
 
+# Of a path in the log: a user's id with its escapes is shown as a rule, and one of 8,000 characters fills no disk.
+_LONGEST_PATH: Final = 256
+
 # Nothing of anybody's is there, and a browser that opens a page brings no token.
 _OPEN: Final = frozenset({"/", "/docs", "/openapi.json"})
 
@@ -53,7 +56,7 @@ class Door:
     @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer the request; raises nothing but on cancellation."""
-        request_id = _request_id(request)
+        request_id = request_id_of(request)
         # Each request runs in a task of its own (aiohttp), so the binding ends with it.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         answer: web.StreamResponse
@@ -68,7 +71,9 @@ class Door:
             _log.warning(log_lines.REFUSED, **_refusal_fields(request, refused))
             answer = failure(refused.problem, request_id)
         except Exception:  # noqa: BLE001 - the last resort: whatever it is, the client gets JSON and no internals
-            _log.error(log_lines.UNHANDLED, method=request.method, path=request.rel_url.raw_path, exc_info=True)
+            _log.error(
+                log_lines.UNHANDLED, method=request.method, path=request.rel_url.raw_path[:_LONGEST_PATH], exc_info=True
+            )
             answer = failure(INTERNAL, request_id)
         answer.headers[REQUEST_ID] = request_id
         self._allow_origin(request, answer)
@@ -97,7 +102,8 @@ class Door:
             headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
 
 
-def _request_id(request: web.Request) -> str:
+def request_id_of(request: web.BaseRequest) -> str:
+    """The client's own, if it is harmless, or a new one."""
     given = request.headers.get(REQUEST_ID)
     if given is not None and _request_id_pattern.fullmatch(given):
         return given
@@ -133,6 +139,6 @@ def _refusal_fields(request: web.Request, refused: RefusedError) -> dict[str, An
         "status": refused.problem.status,
         "reason": refused.problem.text,
         "method": request.method,
-        "path": request.rel_url.raw_path,
+        "path": request.rel_url.raw_path[:_LONGEST_PATH],
     }
     return fields if refused.user is None else {**fields, "user": refused.user}

@@ -7,7 +7,14 @@ from typing import Any, Final
 from labsessions.http.checks import USER_ID, Schema
 from labsessions.http.conditions import IF_MATCH
 from labsessions.http.endpoints import Answer, Endpoint
-from labsessions.http.errors import METHOD_NOT_ALLOWED, OF_REFUSAL, ROUTE_NOT_FOUND, Problem
+from labsessions.http.errors import (
+    HEAD_TOO_LARGE,
+    MALFORMED,
+    METHOD_NOT_ALLOWED,
+    OF_REFUSAL,
+    ROUTE_NOT_FOUND,
+    Problem,
+)
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
 
@@ -38,6 +45,9 @@ EXAMPLE: Final[Mapping[str, Any]] = {
 EXAMPLE_CHANGES: Final[Mapping[str, Any]] = {"duration": 90}
 EXAMPLE_EXTENSION: Final[Mapping[str, Any]] = {"minutes": 30}
 _EXAMPLES: Final = {"Lab": EXAMPLE, "LabChanges": EXAMPLE_CHANGES, "Extension": EXAMPLE_EXTENSION}
+
+# Of no route: the first two aren't even requests.
+_ANYWHERE: Final = (MALFORMED, HEAD_TOO_LARGE, ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED)
 
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
@@ -121,7 +131,7 @@ def _failure(problems: tuple[Problem, ...]) -> dict[str, Any]:
 def codes(endpoints: Iterable[Endpoint]) -> dict[str, Problem]:
     """Every failure that the API knows, by its code."""
     problems = [problem for endpoint in endpoints for problem in endpoint.all_problems()]
-    return {problem.code: problem for problem in (*problems, ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED)}
+    return {problem.code: problem for problem in (*problems, *_ANYWHERE)}
 
 
 def _schemas(fields: SessionFields) -> dict[str, Schema]:

@@ -150,3 +150,35 @@ async def test_a_body_that_comes_too_slowly_is_given_up(engine: DrivenSessions, 
             assert len(engine.states) == (status == 201)
             writer.close()
             await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"duration":1,"duration":1}', "duration"),
+        (b'{"duration" :1,"duration":2}', "duration"),
+        (b'{"duration"\n:1,"duration"\t:2}', "duration"),
+        (b'{"a":"\\":","b":{"duration":1,"duration":null}}', "duration"),
+        (b'{"a":[{"worker_lab_request_id":"x","worker_lab_request_id":"y"}]}', "worker_lab_request_id"),
+        (b'{"duration":1,"\\u0064uration":2}', "duration"),
+        (b'{"%s":1,"%s":2}' % (b"x" * 100, b"x" * 100), "x" * 64),
+    ],
+)
+async def test_a_member_twice(api: Api, body: bytes, name: str) -> None:
+    """Refused by its name at any depth, however it is written: which one is meant, nobody can know."""
+    async with api.put(f"{SESSIONS}/ada", data=body) as answer:
+        assert answer.status == 400
+        content = await answer.json()
+        assert (content["error"], content["code"]) == (
+            f"Field '{name}' must be there once, got it again",
+            "invalid_field",
+        )
+
+
+@pytest.mark.parametrize("body", [b'{"duration" : 5}', b'{"duration":5,"terminal_url":"a\\":b :"}', b'{"duration":5}'])
+async def test_what_only_looks_like_a_member_twice(api: Api, body: bytes) -> None:
+    """Names in other objects, colons in strings and spaces before them are nothing to refuse."""
+    async with api.post(SESSIONS, data=padded(LIMIT)) as answer:
+        assert answer.status == 201
+    async with api.put(f"{SESSIONS}/ada", data=body) as answer:
+        assert answer.status == 200
