@@ -98,4 +98,5 @@ def _to_move(reader: sqlite3.Connection, policy: Policy, now_ms: int, users: set
 
 
 def _write(was: State, now: State) -> Write:
-    return write_of(parts(now)[0].lab.user_id, now, (), before=was)
+    session = next(iter((*parts(now), *(told.session for told in now.answered))))
+    return write_of(session.lab.user_id, now, (), before=was)

@@ -56,7 +56,7 @@ def wake(state: State, now_ms: int, policy: Policy) -> Decision:
     # Only the session finds an attempt of another part in flight: it goes first.
     abandoned = tuple(Abandon(other.generation) for other in state.owed if other is not part and other.in_flight)
     owed = tuple(other if other is part else rearmed(other, now_ms) for other in state.owed)
-    after = replaced(State(session=state.session, owed=owed), part, cleaning)
+    after = replaced(structs.replace(state, owed=owed), part, cleaning)
     return Decision(after, (*events, AttemptStarted(cleaning)), (*abandoned, effect), Done())
 
 

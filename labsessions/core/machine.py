@@ -13,7 +13,7 @@ raise only on a bug.
                                                                  due: attempt + 1, Clean  else: retry noted
 
 ExtendBy and ExtendUntil are Updates of the duration, as far as the policy allows (`core.deadline`); at the limit they
-are refused.
+are refused. A Keyed is what it holds, unless its key is known: then it is answered as before (`core.idempotency`).
 With `Policy.owed_after_ms` a Delete also makes the session an *obligation*: it goes on as one that is being cleaned,
 unseen by clients and beside a newer session, which takes over the VMs that it names. The parts share the one
 attempt that runs per user: the session's goes first and abandons an obligation's; obligations wait for each other.
@@ -23,6 +23,7 @@ from typing import assert_never
 
 from labsessions.core.attempts import attempt_ended, wake
 from labsessions.core.decision import Decision, refuse
+from labsessions.core.idempotency import forgotten, known, lapse_ms, noted
 from labsessions.core.messages import (
     AttemptEnded,
     Create,
@@ -30,9 +31,11 @@ from labsessions.core.messages import (
     Delete,
     ExtendBy,
     ExtendUntil,
+    Keyed,
     Message,
     Refusal,
     Show,
+    Unkeyed,
     Update,
     Wake,
 )
@@ -44,6 +47,15 @@ from labsessions.core.requests import create, delete, extend, update
 
 def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decision:
     """The state after `message` at `now_ms`, the facts to store with it, what to do then, and the reply."""
+    match message:
+        case Keyed():
+            again = known(state, message, now_ms)
+            return again or noted(decide(state, message.message, now_ms, policy), message, now_ms, policy)
+        case _:
+            return _decide(state, message, now_ms, policy)
+
+
+def _decide(state: State, message: Unkeyed, now_ms: int, policy: Policy) -> Decision:
     session = state.session
     match message:
         case Create():
@@ -59,7 +71,7 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
         case Update() | ExtendBy() | ExtendUntil() | Delete() | Show():
             return refuse(state, Refusal.NOT_FOUND)
         case Wake():
-            return wake(state, now_ms, policy)
+            return wake(forgotten(state, now_ms), now_ms, policy)
         case AttemptEnded():
             return attempt_ended(state, message, now_ms, policy)
         case _:  # pragma: no cover
@@ -67,8 +79,11 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
 
 
 def wake_at(state: State) -> int | None:
-    """The instant in ms at which this user next needs attention: derived from the state, never commanded."""
-    return min((part.due_ms for part in startable(state)), default=None)
+    """The instant in ms at which this user next needs attention: derived from the state, never commanded.
+
+    Where nothing is left but answers to requests with keys, that is when the last one lapses.
+    """
+    return min((part.due_ms for part in startable(state)), default=lapse_ms(state))
 
 
 def is_retry(state: State) -> bool:

@@ -46,6 +46,14 @@ class ExtendUntil(Struct, frozen=True, gc=False):
     tags: frozenset[str] | None = None
 
 
+class Keyed(Struct, frozen=True, gc=False):
+    """A request that is safe to send again, by the client's key. `digest`: of all that it says."""
+
+    key: str
+    digest: str
+    message: Create | ExtendBy | ExtendUntil
+
+
 class Delete(Struct, frozen=True, gc=False):
     """A client ends its session by hand; it asks the backend to delete the VM itself (CONTRACT §3.5).
 
@@ -78,7 +86,8 @@ class AttemptEnded(Struct, frozen=True, gc=False):
     backend_up: bool | None = None
 
 
-Message = Create | Update | ExtendBy | ExtendUntil | Delete | Show | Wake | AttemptEnded
+Unkeyed = Create | Update | ExtendBy | ExtendUntil | Delete | Show | Wake | AttemptEnded
+Message = Unkeyed | Keyed
 
 # --- out: replies ----------------------------------------------------------------------------------------
 
@@ -91,27 +100,33 @@ class Refusal(Enum):
     BEING_CLEANED = "being_cleaned"
     CHANGED = "changed"
     LIMIT_REACHED = "limit_reached"
+    KEY_REUSED = "key_reused"
 
 
 class Current(Struct, frozen=True, gc=False):
     """The session as it is after the message (Show, Create, Update), or as it was before (Delete).
 
-    `owed`: the Delete has made an obligation of it, so that the service goes on to make sure of its VMs.
+    `owed`: the Delete has made an obligation of it, so that the service goes on to make sure of its VMs. `at_ms`: when
+    this was first answered to a request with a key; `replayed`: the key was known, and nothing was done this time.
     """
 
     session: Session
     owed: bool = False
+    at_ms: int | None = None
+    replayed: bool = False
 
 
 class Extended(Struct, frozen=True, gc=False):
     """The session with its new deadline, which is `granted_ms` later than the old one (less than 0: earlier).
 
-    `partial`: more was asked for than the limit leaves; it now ends at the limit.
+    `partial`: more was asked for than the limit leaves; it now ends at the limit. `at_ms`, `replayed` as for Current.
     """
 
     session: Session
     granted_ms: int
     partial: bool
+    at_ms: int | None = None
+    replayed: bool = False
 
 
 class Done(Struct, frozen=True, gc=False):

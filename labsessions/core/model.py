@@ -125,15 +125,32 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
         return self.expires_ms if self.cleanup is None else self.cleanup.retry_ms
 
 
+class Answered(Struct, frozen=True, kw_only=True, gc=False):
+    """What was answered at `at_ms` to a request with a key; remembered until `until_ms`.
+
+    `digest` tells the request from another one with the same key. `granted_ms` and `partial` are of an extension.
+    """
+
+    key: str
+    digest: str
+    at_ms: int
+    until_ms: int
+    session: Session
+    granted_ms: int | None = None
+    partial: bool = False
+
+
 class State(Struct, frozen=True, kw_only=True, gc=False):
     """All that is kept for one user: a product, of which each part may be absent. Nothing left, nothing stored.
 
     `owed` are the obligations, the oldest first: sessions deleted by hand whose VMs the service makes sure of. No VM
-    belongs to two parts, and at most one part has an attempt in flight.
+    belongs to two parts, and at most one part has an attempt in flight. `answered` are the answers to requests with
+    keys, the newest last; they outlive the session, each until it lapses.
     """
 
     session: Session | None = None
     owed: tuple[Session, ...] = ()
+    answered: tuple[Answered, ...] = ()
 
 
 # Clients send few different durations, and each answer that shows a session asks for one.

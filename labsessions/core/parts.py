@@ -32,9 +32,9 @@ def parts(state: State) -> tuple[Session, ...]:
 def replaced(state: State, part: Session, by: Session | None) -> State:
     """The state with one part changed, or gone."""
     if part is state.session:
-        return State(session=by, owed=state.owed)
+        return structs.replace(state, session=by)
     owed = tuple(by if other is part else other for other in state.owed)
-    return State(session=state.session, owed=tuple(other for other in owed if other is not None))
+    return structs.replace(state, owed=tuple(other for other in owed if other is not None))
 
 
 def abandon(state: State, part: Session) -> tuple[Effect, ...]:

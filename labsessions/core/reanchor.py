@@ -6,7 +6,7 @@ the future may be right, and the clock wrong.
 
 from msgspec import structs
 
-from labsessions.core.model import Session, State, duration_ms
+from labsessions.core.model import Answered, Session, State, duration_ms
 from labsessions.core.parts import with_cleanup
 from labsessions.core.policy import Policy
 
@@ -22,9 +22,15 @@ def reanchored(state: State, now_ms: int, policy: Policy) -> State:
     """
     session = None if state.session is None else _near(state.session, now_ms, policy)
     owed = tuple(_near(part, now_ms, policy) for part in state.owed)
-    if session is state.session and all(near is part for near, part in zip(owed, state.owed, strict=True)):
-        return state
-    return State(session=session, owed=owed)
+    answered = tuple(_lapsing(told, now_ms, policy) for told in state.answered)
+    unmoved = all(near is was for near, was in zip(owed + answered, state.owed + state.answered, strict=True))
+    return state if unmoved and session is state.session else State(session=session, owed=owed, answered=answered)
+
+
+def _lapsing(told: Answered, now_ms: int, policy: Policy) -> Answered:
+    """An answer is remembered no longer than if it were given now."""
+    until_ms = now_ms + policy.keys_kept_ms
+    return told if told.until_ms <= until_ms + AHEAD_MS else structs.replace(told, until_ms=until_ms)
 
 
 def _near(part: Session, now_ms: int, policy: Policy) -> Session:

@@ -45,7 +45,8 @@ def create(state: State, message: Create, now_ms: int) -> Decision:
         expires_ms=now_ms + duration_ms(lab.duration),
     )
     owed, events, effects = take_over(state.owed, session.vms, now_ms)
-    return Decision(State(session=session, owed=owed), (Created(session), *events), effects, Current(session))
+    after = structs.replace(state, session=session, owed=owed)
+    return Decision(after, (Created(session), *events), effects, Current(session))
 
 
 def _is_another(session: Session, message: Update | ExtendBy | ExtendUntil | Delete) -> bool:
@@ -73,7 +74,8 @@ def update(
     )
     event = Updated(updated, deadline_moved=updated.expires_ms != session.expires_ms)
     owed, events, effects = take_over(state.owed, updated.vms, now_ms)
-    return Decision(State(session=updated, owed=owed), (event, *events), effects, reply(updated))
+    after = structs.replace(state, session=updated, owed=owed)
+    return Decision(after, (event, *events), effects, reply(updated))
 
 
 def _changed(lab: Lab, changes: LabChanges) -> Lab:
@@ -101,7 +103,7 @@ def delete(state: State, session: Session, message: Delete, now_ms: int, policy:
     ended = Ended(session, "deleted", now_ms)
     effects = () if session.cleanup is None else abandon(state, session)
     if policy.owed_after_ms is None:
-        return Decision(State(owed=state.owed), (ended,), effects, Current(session))
+        return Decision(structs.replace(state, session=None), (ended,), effects, Current(session))
     retry_ms = now_ms + policy.owed_after_ms
     if session.cleanup is None:
         cleanup = Cleanup(attempts=0, in_flight=False, retry_ms=retry_ms, started_ms=now_ms)
@@ -109,4 +111,5 @@ def delete(state: State, session: Session, message: Delete, now_ms: int, policy:
         # The attempts are counted on: a late answer of an earlier one must not be taken for that of a later one.
         cleanup = structs.replace(session.cleanup, in_flight=False, retry_ms=retry_ms)
     part = structs.replace(with_cleanup(session, cleanup), deleted_ms=now_ms)
-    return Decision(State(owed=(*state.owed, part)), (ended, Owed(part)), effects, Current(session, owed=True))
+    after = structs.replace(state, session=None, owed=(*state.owed, part))
+    return Decision(after, (ended, Owed(part)), effects, Current(session, owed=True))

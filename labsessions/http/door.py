@@ -16,15 +16,16 @@ from aiohttp.typedefs import Handler
 
 from labsessions import log_lines
 from labsessions.http.errors import INTERNAL, ROUTE_NOT_FOUND, UNAUTHORIZED, RefusedError, method_not_allowed
+from labsessions.http.idempotency import KEY, REPLAYED
 from labsessions.http.options import ApiOptions
 from labsessions.http.wire import failure
 
 REQUEST_ID: Final = "X-Request-ID"
 
 _request_id_pattern: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # safe in a header, a log line and a file name
-_EXPOSED: Final = f"{REQUEST_ID}, ETag, Date"  # `Date` lets a browser correct its clock for the countdown
+_EXPOSED: Final = f"{REQUEST_ID}, ETag, Date, {REPLAYED}"  # `Date` lets a browser correct its clock for the countdown
 _ALLOWED: Final = "Content-Type, Authorization"
-_ALLOWED_IF_ASKED: Final = hdrs.IF_MATCH  # not for everybody: the contract has the list above
+_ALLOWED_IF_ASKED: Final = (hdrs.IF_MATCH, KEY)  # not for everybody: the contract has the list above
 _PREFLIGHT: Final = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PUT, DELETE, OPTIONS",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _ALLOWED,
@@ -112,9 +113,9 @@ def request_id_of(request: web.BaseRequest) -> str:
 
 def _preflight(request: web.Request) -> web.Response:
     answer = web.Response(status=204, headers=_PREFLIGHT)
-    wanted = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "").lower().split(",")
-    if _ALLOWED_IF_ASKED.lower() in (name.strip() for name in wanted):
-        answer.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = f"{_ALLOWED}, {_ALLOWED_IF_ASKED}"
+    wanted = {name.strip() for name in request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "").lower().split(",")}
+    more = [name for name in _ALLOWED_IF_ASKED if name.lower() in wanted]
+    answer.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join((_ALLOWED, *more))
     return answer
 
 

@@ -13,6 +13,7 @@ from labsessions.http.errors import (
     INVALID_CONDITION,
     INVALID_FIELD,
     INVALID_JSON,
+    INVALID_KEY,
     MISSING_FIELDS,
     NOT_AN_OBJECT,
     NOTHING_TO_UPDATE,
@@ -44,6 +45,8 @@ class Endpoint(NamedTuple):
     """Whether it needs no token."""
     conditional: bool = False
     """Whether it heeds `If-Match`."""
+    repeatable: bool = False
+    """Whether it heeds `Idempotency-Key`."""
 
     def listed(self) -> Mapping[str, Any]:
         """As the overview lists it."""
@@ -57,6 +60,7 @@ class Endpoint(NamedTuple):
 SESSIONS: Final = "/api/v1/labs/sessions"
 _OF_BODY: Final = (BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE)
 _OF_CONDITION: Final = (INVALID_CONDITION, OF_REFUSAL[Refusal.CHANGED])
+_OF_KEY: Final = (INVALID_KEY, OF_REFUSAL[Refusal.KEY_REUSED])
 _NOT_FOUND: Final = OF_REFUSAL[Refusal.NOT_FOUND]
 
 CREATE: Final = Endpoint(
@@ -65,7 +69,8 @@ CREATE: Final = Endpoint(
     "Start a lab session",
     answers=(Answer(201, "Lab session created successfully", "Session"),),
     body="Lab",
-    problems=(*_OF_BODY, MISSING_FIELDS, OF_REFUSAL[Refusal.EXISTS]),
+    problems=(*_OF_BODY, MISSING_FIELDS, *_OF_KEY, OF_REFUSAL[Refusal.EXISTS]),
+    repeatable=True,
 )
 SHOW: Final = Endpoint(
     "GET",
@@ -93,10 +98,11 @@ EXTEND: Final = Endpoint(
     answers=(Answer(200, "Lab session extended successfully", "ExtendedSession"),),
     body="Extension",
     problems=(
-        *(*_OF_BODY, EMPTY_BODY, MISSING_FIELDS, *_OF_CONDITION, _NOT_FOUND),
+        *(*_OF_BODY, EMPTY_BODY, MISSING_FIELDS, *_OF_CONDITION, *_OF_KEY, _NOT_FOUND),
         *(OF_REFUSAL[Refusal.BEING_CLEANED], OF_REFUSAL[Refusal.LIMIT_REACHED]),
     ),
     conditional=True,
+    repeatable=True,
 )
 DELETE: Final = Endpoint(
     "DELETE",

@@ -50,6 +50,9 @@ HEAD_TOO_LARGE: Final = Problem(431, "head_too_large", "Request line or headers 
 INVALID_JSON: Final = Problem(400, "invalid_json", "Invalid JSON in request body")
 EMPTY_BODY: Final = Problem(400, "empty_body", "Request body cannot be empty")
 NOTHING_TO_UPDATE: Final = Problem(400, "no_valid_fields", "No valid fields to update")
+INVALID_KEY: Final = Problem(
+    400, "invalid_key", "Header 'Idempotency-Key' must be there once, 1 to 255 visible ASCII characters"
+)
 INVALID_CONDITION: Final = Problem(
     400, "invalid_condition", "Header 'If-Match' must be * or entity tags in double quotes, separated by commas"
 )
@@ -68,6 +71,7 @@ OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
     Refusal.BEING_CLEANED: Problem(
         409, "session_being_cleaned", "Lab session is being cleaned up", why_not=Refusal.BEING_CLEANED.value
     ),
+    Refusal.KEY_REUSED: Problem(422, "key_reused", "Idempotency key belongs to another request"),
     Refusal.CHANGED: Problem(412, "session_changed", "Lab session has changed since it was read"),
     Refusal.LIMIT_REACHED: Problem(
         409,

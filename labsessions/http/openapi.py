@@ -17,6 +17,7 @@ from labsessions.http.errors import (
 )
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
+from labsessions.http.idempotency import KEY, PATTERN, REPLAYED
 
 _JSON: Final = "application/json"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
@@ -50,6 +51,8 @@ _EXAMPLES: Final = {"Lab": EXAMPLE, "LabChanges": EXAMPLE_CHANGES, "Extension": 
 _ANYWHERE: Final = (MALFORMED, HEAD_TOO_LARGE, ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED)
 
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
+_KEY: Final = "Makes it safe to send the request again: the same key and body get the same answer, for a day"
+_REPLAYED: Final = "`true` if the answer was given before, and nothing was done this time"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
 
 _INTRODUCTION: Final = """\
@@ -83,7 +86,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "operationId": f"{endpoint.method.lower()}{endpoint.path.translate(_NO_PUNCTUATION)}",
         "security": [] if endpoint.open else [{"token": []}],
         "responses": {
-            **{str(answer.status): _success(answer) for answer in endpoint.answers},
+            **{str(answer.status): _success(answer, repeatable=endpoint.repeatable) for answer in endpoint.answers},
             **_failures(endpoint.all_problems()),
         },
     }
@@ -92,6 +95,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         parameters.append({"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema})
     if endpoint.conditional:
         parameters.append({"name": "If-Match", "in": "header", "schema": IF_MATCH, "description": _IF_MATCH})
+    if endpoint.repeatable:
+        key = {"type": "string", "pattern": PATTERN}
+        parameters.append({"name": KEY, "in": "header", "schema": key, "description": _KEY})
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -100,7 +106,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     return operation
 
 
-def _success(answer: Answer) -> dict[str, Any]:
+def _success(answer: Answer, *, repeatable: bool) -> dict[str, Any]:
     schema = _reference(answer.schema)
     if answer.enveloped:
         members = {"success": {"const": True}, "data": schema, "message": {"const": answer.description}}
@@ -109,6 +115,8 @@ def _success(answer: Answer) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description, "content": {media: {"schema": schema}}}
     if answer.schema.endswith("Session"):
         described["headers"] = {"ETag": {"schema": {"type": "string"}, "description": _ETAG}}
+    if repeatable:
+        described["headers"][REPLAYED] = {"schema": {"const": "true"}, "description": _REPLAYED}
     return described
 
 

@@ -16,6 +16,7 @@ from labsessions.http.conditions import named_tags, tagged
 from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
 from labsessions.http.extension import extension, granted
 from labsessions.http.fields import SessionFields
+from labsessions.http.idempotency import keyed, marked
 from labsessions.http.wire import parse_object, read_body, success
 from labsessions.log_lines import bound_logger
 from labsessions.ports import EngineError, Sessions
@@ -34,11 +35,13 @@ class SessionRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         """POST: start the user's session; 409 if there is one."""
-        body = parse_object(await read_body(request, self._body_seconds))
-        lab = self._fields.lab(body, new_id=str(uuid.uuid4()))
-        session = await self._ask(lab.user_id, Create(generation=str(uuid.uuid4()), lab=lab))
-        self._log.info(log_lines.CREATED, **_names(session))
-        return tagged(success(self._seen_now(session), "Lab session created successfully", status=201), session)
+        raw = await read_body(request, self._body_seconds)
+        lab = self._fields.lab(parse_object(raw), new_id=str(uuid.uuid4()))
+        asked = keyed(request, raw, Create(generation=str(uuid.uuid4()), lab=lab))
+        reply = await self._reply(lab.user_id, asked, Current)
+        self._log.info(log_lines.REPEATED if reply.replayed else log_lines.CREATED, **_names(reply.session))
+        answer = success(self._seen(reply), "Lab session created successfully", status=201)
+        return marked(tagged(answer, reply.session), replayed=reply.replayed)
 
     async def show(self, request: web.Request) -> web.Response:
         """GET: the user's session; 404 if there is none."""
@@ -47,19 +50,22 @@ class SessionRoutes:
 
     async def update(self, request: web.Request) -> web.Response:
         """PUT: change members; what is wrong with the body is said before what is wrong with the session."""
-        changes = self._fields.changes(await self._body(request))
+        changes = self._fields.changes(parse_object(await self._raw_body(request)))
         session = await self._ask(_user_id(request), Update(changes, named_tags(request)))
         self._log.info(log_lines.UPDATED, **_names(session))
         return tagged(success(self._seen_now(session), "Lab session updated successfully"), session)
 
     async def extend(self, request: web.Request) -> web.Response:
         """POST …/extend: move the deadline as far as the limit allows; the answer says how far that was."""
-        wanted = extension(await self._body(request), named_tags(request))
-        reply = await self._reply(_user_id(request, segment=-2), wanted, Extended)
-        data = self._seen_now(reply.session)
+        raw = await self._raw_body(request)
+        asked = keyed(request, raw, extension(parse_object(raw), named_tags(request)))
+        reply = await self._reply(_user_id(request, segment=-2), asked, Extended)
+        data = self._seen(reply)
         data["extension"] = moved = granted(reply, self._sessions.policy)
-        self._log.info(log_lines.EXTENDED, **_names(reply.session), granted_seconds=moved["granted_seconds"])
-        return tagged(success(data, "Lab session extended successfully"), reply.session)
+        line = log_lines.REPEATED if reply.replayed else log_lines.EXTENDED
+        self._log.info(line, **_names(reply.session), granted_seconds=moved["granted_seconds"])
+        answer = success(data, "Lab session extended successfully")
+        return marked(tagged(answer, reply.session), replayed=reply.replayed)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
@@ -71,12 +77,12 @@ class SessionRoutes:
         data = {"user_id": session.lab.user_id, "deleted": True}
         return success(data, "Lab session deleted successfully")
 
-    async def _body(self, request: web.Request) -> dict[str, object]:
-        """The object that says what to change; RefusedError 400 if there is none."""
+    async def _raw_body(self, request: web.Request) -> bytes:
+        """The text that says what to change; RefusedError 400 if there is none."""
         raw = await read_body(request, self._body_seconds)
         if not raw:
             raise RefusedError(EMPTY_BODY)
-        return parse_object(raw)
+        return raw
 
     async def _ask(self, user_id: str | None, message: Message) -> Session:
         """The session that the reply shows; errors as `_reply` has them."""
@@ -90,6 +96,11 @@ class SessionRoutes:
         if isinstance(reply, Refusal):
             raise RefusedError(OF_REFUSAL[reply], user=user_id)
         raise EngineError(f"the engine answered {type(reply).__name__} to {type(message).__name__}")
+
+    def _seen(self, reply: Current | Extended) -> dict[str, object]:
+        """As of now; the answer to a request with a key is as of when it was first given, so that it stays the same."""
+        at_ms = self._sessions.now_ms() if reply.at_ms is None else reply.at_ms
+        return public(reply.session, at_ms, self._sessions.policy)
 
     def _seen_now(self, session: Session) -> dict[str, object]:
         return public(session, self._sessions.now_ms(), self._sessions.policy)

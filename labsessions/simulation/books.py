@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actors.storage import Column
-from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Show, Update
-from labsessions.core.model import Session
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Show, Update
+from labsessions.core.model import Answered, Session
 from labsessions.core.policy import Policy
 
 ClientMessage = Create | Update | ExtendBy | ExtendUntil | Delete | Show
@@ -20,7 +20,8 @@ ClientMessage = Create | Update | ExtendBy | ExtendUntil | Delete | Show
 class Request:
     """What a client has asked. `since` is the place of the state that was the user's last one then.
 
-    `applied` is the session that it led to; not for extensions, which several may have led to.
+    `applied` is the session that it led to; not for extensions, which several may have led to. `keyed` is what the
+    message came with, if it has a key.
     """
 
     user: str
@@ -28,6 +29,16 @@ class Request:
     since: int
     troubles: int
     applied: Session | None = None
+    keyed: Keyed | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Made:
+    """The session that came of a request with a key, and until when by the wall clock the key is to be remembered."""
+
+    digest: str
+    session: Session
+    until_ms: int
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +50,8 @@ class Book:
     user's own row could not be read or written, `spoiled` is True while that is so. `latest_wall_ms`: the latest that
     the wall clock has shown since the newest state was stored. `tries`: writes in vain since `trying_ms`.
     `debts` are the durable obligations; `named_ms` is
-    since when nothing else may touch the VMs that the newest session names.
+    since when nothing else may touch the VMs that the newest session names. `answered` are the durable answers to
+    requests with keys; `made` is what came of each key, whatever is stored.
     """
 
     user: str
@@ -58,6 +70,8 @@ class Book:
     tries: int = 0
     debts: tuple[Session, ...] = ()
     named_ms: int = 0
+    answered: tuple[Answered, ...] = ()
+    made: dict[str, Made] = field(default_factory=dict)
 
     @property
     def session(self) -> Session | None:
@@ -113,7 +127,8 @@ class Capacity:
 class Books:
     """All of it. The clocks are of the process that runs now: virtual time since the run's beginning, and wall time.
 
-    `epoch` counts the times that the wall clock was set; `disturbed_ms` is until when something lasted that may hold
+    `epoch` counts the times that the wall clock was set, `highest_wall_ms` is the latest that it
+    had shown by then; `disturbed_ms` is until when something lasted that may hold
     up everybody: a start, a step of the clock, a failing medium, an outage. `policy` and `capacity` are those of the
     process that runs now. `woken_ms` has the instant of each wake-up. `heard` are the confirmations by generation,
     `settled` is when an obligation was over.
@@ -124,6 +139,7 @@ class Books:
     policy: Policy = field(default_factory=Policy)
     capacity: Capacity = field(default_factory=Capacity)
     epoch: int = 0
+    highest_wall_ms: int = 0
     disturbed_ms: int = 0
     woken_ms: list[int] = field(default_factory=list)
     users: dict[str, Book] = field(default_factory=dict)
@@ -153,5 +169,6 @@ class Books:
         now_ms = self.wall_ms()
         for book in self.users.values():
             book.latest_wall_ms = max(book.latest_wall_ms, now_ms)
+        self.highest_wall_ms = max(self.highest_wall_ms, now_ms)
         self.epoch += 1
         self.disturbed()

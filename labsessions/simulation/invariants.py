@@ -1,12 +1,14 @@
 """The promises of the contract as checks over plain values. Each raises BrokenError with its number, or returns.
 
-1. A session or an obligation exists exactly if one wake-up is armed for its user.
+1. A session, an obligation or an answer to remember exists exactly if one wake-up is armed for its user; no answer is
+   remembered for ever.
 2. No cleanup call before the deadline in force, not by a millisecond.
 3. Once the faults are over, every due session is gone in time, and each of its VMs was confirmed. In time: the longest
    pause of the circuit breaker may be part of it.
 4. After a confirmed cleanup or an acknowledged delete no further call is started for that session, and none ever
    touches a newer session of the same user, even one with the same ids; nothing is asked for twice.
-5. Every answer that a client saw is true, and stays true after any crash; nothing happens that nobody asked for.
+5. Every answer that a client saw is true, and stays true after any crash; nothing happens that nobody asked for. Of one
+   key comes one session, and whoever asks again is told of that one.
 6. The stored wake-up, the row of `labs_sessions` and the private state always agree.
 7. No actor's trouble moves another's deadline, or costs it a request.
 8. The outcome of a session stands in the history exactly once.
@@ -30,7 +32,7 @@ import msgspec
 from actors.ids import ActorId
 from actors.storage import Column, DueAlarm, Lane
 from labsessions.core.messages import Clean, ExtendBy, ExtendUntil
-from labsessions.core.model import Lab, Session
+from labsessions.core.model import Answered, Lab, Session
 from labsessions.simulation.books import Book, End
 from labsessions.simulation.trace import BrokenError
 
@@ -84,12 +86,18 @@ def armed_exactly_if_stored(cells: Collection[ActorId], armed: Collection[ActorI
         raise BrokenError(1, f"{len(armed)} wake-ups are armed for {len(cells)} sessions")
 
 
-def alarm_agrees(session: Session | None, debts: tuple[Session, ...], alarm: DueAlarm) -> None:
-    """Invariant 6: the wake-up is that of the part which is due first, and waits among retries only if it is one."""
+def alarm_agrees(
+    session: Session | None, debts: tuple[Session, ...], alarm: DueAlarm, answered: tuple[Answered, ...] = ()
+) -> None:
+    """Invariant 6: the wake-up is that of the part which is due first, and waits among retries only if it is one.
+
+    Where only answers to requests with keys are left, it comes when the last one lapses.
+    """
     part, user = first_due(session, debts), alarm.actor_id.name
-    if part is None:
+    if part is None and not answered:
         raise BrokenError(6, f"a wake-up is armed for {user}, who has nothing")
-    due, cleanup = due_ms(part), part.cleanup
+    due = max(told.until_ms for told in answered) if part is None else due_ms(part)
+    cleanup = None if part is None else part.cleanup
     if alarm.due_ms != due if alarm.deferrals == 0 else alarm.due_ms < due:
         raise BrokenError(6, f"{user} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
     active = session is not None and session.cleanup is None

@@ -10,10 +10,10 @@ from actors.ids import ActorId
 from actors.storage import Deferral, Operation
 from actors.testing import MemoryDisk
 from labsessions.core.codec import decode
-from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Update
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Update
 from labsessions.core.model import Cleanup, LabChanges, Session
 from labsessions.simulation import invariants, obligations
-from labsessions.simulation.books import Book, Books, End, Request
+from labsessions.simulation.books import Book, Books, End, Made, Request
 from labsessions.simulation.store import actor_of
 from labsessions.simulation.trace import BrokenError
 
@@ -42,12 +42,13 @@ class Journal:
             old, cell = book.session, self._disk.cells.get(operation.actor_id)
             state, book.cell = decode(cell), cell
             new = state.session
-            if new == old and state.owed == book.debts:
+            if new == old and state.owed == book.debts and state.answered == book.answered:
                 self._in_vain(book, "changes nothing")
                 continue
             if new != old:
                 self._moved(book, old, new)
                 book.states.append(new)
+            book.answered = state.answered
             if book.debts or state.owed or new is None:
                 obligations.moved(self._books, book, old, new, state.owed)
                 book.debts = state.owed
@@ -87,7 +88,7 @@ class Journal:
                 if book.cell is not cell:
                     raise BrokenError(6, f"{actor_id} is stored, and nobody has seen it written")
                 if book.session is None:
-                    invariants.alarm_agrees(None, book.debts, alarm)
+                    invariants.alarm_agrees(None, book.debts, alarm, book.answered)
                 else:
                     invariants.all_agree(book.session, alarm, row, book.debts)
                 self._agreed[actor_id] = (cell, alarm, row)
@@ -143,10 +144,18 @@ class Journal:
         shown_ms = invariants.deadline_ms(new.created_ms, new.lab.duration)
         if not expires_ms == new.expires_ms == shown_ms or new.cleanup is not None:
             raise BrokenError(2, f"{book.user}'s session has the wrong deadline")
+        if request.keyed is not None:
+            self._made(book, request.keyed, new)
         _apply(book, request, new)
         book.named_ms = self._books.elapsed_ms()
         book.owed, book.confirmed = dict.fromkeys(invariants.vms_of(new.lab)), {}
         self._books.counts["sessions"] += 1
+
+    def _made(self, book: Book, keyed: Keyed, new: Session) -> None:
+        made, books = book.made.get(keyed.key), self._books
+        if made is not None and max(books.highest_wall_ms, books.wall_ms()) < made.until_ms:
+            raise BrokenError(5, f"a second session of {book.user} has come of one key")
+        book.made[keyed.key] = Made(keyed.digest, new, new.created_ms + books.policy.keys_kept_ms)
 
     def _updated(self, book: Book, old: Session, new: Session) -> None:
         if old.cleanup is not None or new.cleanup is not None:

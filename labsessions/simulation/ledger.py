@@ -11,6 +11,7 @@ from labsessions.core.messages import (
     ExtendBy,
     Extended,
     ExtendUntil,
+    Keyed,
     Refusal,
     Reply,
     Show,
@@ -32,10 +33,12 @@ class Ledger:
         self._books = books
         self._attempts: dict[tuple[str, int], None] = {}
 
-    def asked(self, user: str, message: ClientMessage) -> Request:
+    def asked(self, user: str, message: ClientMessage | Keyed) -> Request:
         """A client asks."""
         book = self._books.of(user)
-        request = Request(user, message, len(book.states) - 1, book.troubles)
+        keyed = message if isinstance(message, Keyed) else None
+        inner = message.message if isinstance(message, Keyed) else message
+        request = Request(user, inner, len(book.states) - 1, book.troubles, keyed=keyed)
         if not isinstance(message, Show):
             book.pending.append(request)
         return request
@@ -45,7 +48,10 @@ class Ledger:
         book = self._books.of(request.user)
         _settle(book, request)
         seen = book.states[request.since :]
-        if isinstance(request.message, ExtendBy | ExtendUntil):
+        if request.keyed is not None and (reply is Refusal.KEY_REUSED or _is_replay(reply)):
+            self._books.counts["keys known"] += 1
+            true = _tells_of_key(book, request.keyed, reply)
+        elif isinstance(request.message, ExtendBy | ExtendUntil):
             true = _tells_of_extension(seen, reply)
         else:
             true = self._is_true(book, request, seen, reply)
@@ -148,6 +154,20 @@ class Ledger:
 
 def _debt(book: Book, clean: Clean) -> Session | None:
     return next((debt for debt in book.debts if debt.generation == clean.generation), None)
+
+
+def _is_replay(reply: Reply) -> bool:
+    return isinstance(reply, Current | Extended) and reply.replayed
+
+
+def _tells_of_key(book: Book, keyed: Keyed, reply: Reply) -> bool:
+    """Known: the key has made a session, which is the one told of; or by other words, and the client is told so."""
+    made = book.made.get(keyed.key)
+    if made is None:
+        return False
+    if reply is Refusal.KEY_REUSED:
+        return made.digest != keyed.digest
+    return made.digest == keyed.digest and isinstance(reply, Current) and reply.session == made.session
 
 
 def _was_cleaned(seen: list[Session | None]) -> bool:

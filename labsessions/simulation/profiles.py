@@ -109,6 +109,7 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
             attempt_limit_ms=rng.choice((1_000, 5_000, 20_000, 60_000)),
             spread=rng.choice((0.0, 0.05, 0.1)),
             stuck_after=rng.choice((1, 2, 3, 12)),
+            keys_kept_ms=rng.choice((3_000, 60_000, 600_000)),
             owed_after_ms=rng.choice((None, None, 0, 3_000, 60_000)),
         ),
         limits=Limits(

@@ -1,13 +1,13 @@
 """The schedule: what users do and what goes wrong in a step, and how far time moves after it. All drawn by the seed."""
 
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from actors.testing import MemoryDisk
-from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Show, Update
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Show, Update
 from labsessions.core.model import Lab, LabChanges
 from labsessions.simulation.backend import Backend
 from labsessions.simulation.books import Books, ClientMessage
@@ -21,11 +21,20 @@ MORE_MINUTES: Final = (1e-05, 0.05, 0.05, 0.25, 1, 5, 60, -1e-05, -0.05, -0.25, 
 UNTIL_MS: Final = (-60_000, -1, 0, 1, 5_000, 60_000, 3_600_000)
 CLOCK_STEPS_MS: Final = (-3_600_000, -60_000, -5_000, -1, 1, 5_000, 60_000, 3_600_000)
 KINDS: Final = ("create", "update", "extend", "delete", "show")
+KEYED: Final = 0.4  # of the creates
+NEW_KEYS: Final = 0.3  # of those
+OTHER_WORDS: Final = 0.1  # of the rest
 STOP_SECONDS: Final = (0.0, 0.5, 6.0)
 WORKERS: Final = 3
 # Where sessions wait for their turn: a far deadline would let them be tried a thousand times in one step.
 LONGEST_QUEUE_SECONDS: Final = 20.0
 MOST_TURNS: Final = 12  # of the loop: more than a request takes from its arrival to its answer
+
+
+class _Asked(NamedTuple):
+    key: str
+    digest: str
+    lab: Lab
 
 
 class Schedule:
@@ -39,6 +48,7 @@ class Schedule:
         self._backend = backend
         self._disk = disk
         self._number = 0
+        self._asked: dict[str, _Asked] = {}
         self._mend_in: int | None = None
         self._up_in = 0
 
@@ -65,9 +75,9 @@ class Schedule:
             process.ask(user, self._message(kind, user))
         self._books.counts["requests"] += 1
 
-    def _message(self, kind: str, user: str) -> ClientMessage:
+    def _message(self, kind: str, user: str) -> ClientMessage | Keyed:
         if kind == "create":
-            return self._create(user, self._rng.choice(DURATIONS))
+            return self._keyed(user, self._create(user, self._rng.choice(DURATIONS)))
         if kind == "update":
             return self._update(user)
         if kind == "extend":
@@ -102,6 +112,22 @@ class Schedule:
                 time_factor=self._rng.choice(TIME_FACTORS),
             ),
         )
+
+    def _keyed(self, user: str, create: Create) -> Create | Keyed:
+        """Some have a key: a new one, or that of an earlier request, mostly with the same words."""
+        if self._rng.random() >= KEYED:
+            return create
+        before = self._asked.get(user)
+        if before is None or self._rng.random() < NEW_KEYS:
+            self._number += 1
+            again = Keyed(f"key-{self._number}", "words", create)
+        elif self._rng.random() < OTHER_WORDS:
+            again = Keyed(before.key, "other words", create)
+        else:
+            create = structs.replace(create, lab=before.lab)
+            again = Keyed(before.key, before.digest, create)
+        self._asked[user] = _Asked(again.key, again.digest, create.lab)
+        return again
 
     def _update(self, user: str) -> Update:
         self._number += 1

@@ -198,6 +198,8 @@ class _Simulation:
             bound_ms = max(0, first.due_ms - process.clock.now_ms()) + self._queue_ms(settings)
             await self._let_pass(process, bound_ms)
             invariants.gone(book.user, book.session, generation, bound_ms, book.debts)
+            if part is None and self.disk.armed.get(first.actor_id) == first:
+                raise BrokenError(1, f"answers to {book.user} are remembered after their time")
         await process.stop(0)
         self._check(process)
 

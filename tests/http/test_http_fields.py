@@ -396,11 +396,9 @@ def test_invalid_json(body: bytes) -> None:
     assert caught.value.problem.text == "Invalid JSON in request body"
 
 
-@pytest.mark.parametrize(
-    ("body", "value"), [(b" {} ", {}), (rb'{"a":"\ud83d\ude00\u0000"}', {"a": "😀\x00"}), (b'{"a":1,"a":2}', {"a": 2})]
-)
+@pytest.mark.parametrize(("body", "value"), [(b" {} ", {}), (rb'{"a":"\ud83d\ude00\u0000"}', {"a": "😀\x00"})])
 def test_valid_json(body: bytes, value: dict[str, Any]) -> None:
-    """White space, escapes and repeated names are as JSON has them; the last of a repeated name counts."""
+    """White space, and escapes are as JSON has them."""
     assert parse_object(body) == value
 
 

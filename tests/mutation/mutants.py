@@ -11,6 +11,7 @@ SIMULATOR: Final = "simulator"
 ATTEMPTS: Final = "labsessions/core/attempts.py"
 REQUESTS: Final = "labsessions/core/requests.py"
 PARTS: Final = "labsessions/core/parts.py"
+IDEMPOTENCY: Final = "labsessions/core/idempotency.py"
 REANCHOR: Final = "labsessions/core/reanchor.py"
 DEADLINE: Final = "labsessions/core/deadline.py"
 MODEL: Final = "labsessions/core/model.py"
@@ -190,6 +191,31 @@ MUTANTS: Final = (
         REQUESTS,
         "lab = stretched(message.lab)",
         "lab = message.lab",
+    ),
+    # --- keys -------------------------------------------------------------------------------------------------
+    Mutant(
+        "forget the key with the session",
+        PARTS,
+        "return structs.replace(state, session=by)",
+        "return structs.replace(state, session=by, answered=() if by is None else state.answered)",
+    ),
+    Mutant(
+        "ignore what a request with a known key says",
+        IDEMPOTENCY,
+        "if told.digest != message.digest:",
+        "if not told.digest:",
+    ),
+    Mutant(
+        "remember keys for ever",
+        IDEMPOTENCY,
+        "answered=tuple(told for told in state.answered if now_ms < told.until_ms))",
+        "answered=state.answered)",
+    ),
+    Mutant(
+        "forget that a key was used",
+        IDEMPOTENCY,
+        "answered=(*others[1 - KEPT :], told))",
+        "answered=tuple(others))",
     ),
     # --- releases and clocks that were ahead ------------------------------------------------------------------
     Mutant(
