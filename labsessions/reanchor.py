@@ -17,7 +17,7 @@ from actors.storage import Write
 from labsessions.bootstrap import DATABASE
 from labsessions.core.codec import UnreadableStateError, decode
 from labsessions.core.model import Session, State
-from labsessions.core.parts import parts
+from labsessions.core.parts import parts, user_of
 from labsessions.core.policy import Policy
 from labsessions.core.projection import iso
 from labsessions.core.reanchor import reanchored
@@ -98,5 +98,4 @@ def _to_move(reader: sqlite3.Connection, policy: Policy, now_ms: int, users: set
 
 
 def _write(was: State, now: State) -> Write:
-    session = next(iter((*parts(now), *(told.session for told in now.answered))))
-    return write_of(session.lab.user_id, now, (), before=was)
+    return write_of(user_of(now), now, (), before=was)

@@ -12,7 +12,7 @@ from actors.sqlite import open_store
 from actors.storage import Write
 from labsessions.bootstrap import DATABASE
 from labsessions.core.model import State
-from labsessions.core.parts import parts
+from labsessions.core.parts import user_of
 from labsessions.engines.embedded import write_of
 from labsessions.engines.tables import schema
 
@@ -32,7 +32,7 @@ async def _write(database: Path, writes: list[Write]) -> None:
 
 
 def _stored(state: State) -> Write:
-    return write_of(parts(state)[0].lab.user_id, state, (), before=State())
+    return write_of(user_of(state), state, (), before=State())
 
 
 def sql(database: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:

@@ -15,12 +15,13 @@ from labsessions.core.messages import (
     Delete,
     ExtendBy,
     ExtendUntil,
+    Keyed,
     Message,
     Show,
     Update,
     Wake,
 )
-from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State
+from labsessions.core.model import Answered, Cleanup, Lab, LabChanges, Session, State
 from labsessions.core.parts import parts
 
 seeded = settings(derandomize=True, deadline=None, max_examples=100)
@@ -129,7 +130,26 @@ obligations = st.builds(
     deleted_ms=instants,
 )
 
-states = st.builds(State, session=st.none() | sessions, owed=st.lists(obligations, max_size=1).map(tuple))
+keys = st.sampled_from(["k", "l"])
+digests = st.sampled_from(["d", "e"])
+
+answers = st.builds(
+    Answered,
+    key=keys,
+    digest=digests,
+    at_ms=instants,
+    until_ms=instants,
+    session=sessions,
+    granted_ms=st.none() | st.integers(-LONGEST_MS, LONGEST_MS),
+    partial=st.booleans(),
+)
+
+states = st.builds(
+    State,
+    session=st.none() | sessions,
+    owed=st.lists(obligations, max_size=1).map(tuple),
+    answered=st.just(()) | st.lists(answers, max_size=2).map(tuple),
+)
 
 
 @st.composite
@@ -145,6 +165,8 @@ def conversations(draw: st.DrawFn) -> tuple[State, Message]:
             st.builds(Update, changes=changes),
             st.builds(ExtendBy, minutes=more_minutes),
             st.builds(ExtendUntil, instant_ms=instants),
+            st.builds(Keyed, key=keys, digest=digests, message=st.builds(Create, generation=generations, lab=labs)),
+            st.builds(Keyed, key=keys, digest=digests, message=st.builds(ExtendBy, minutes=more_minutes)),
             st.just(Delete()),
             st.just(Show()),
             st.just(Wake()),

@@ -29,6 +29,11 @@ def parts(state: State) -> tuple[Session, ...]:
     return state.owed if state.session is None else (state.session, *state.owed)
 
 
+def user_of(state: State) -> str:
+    """Whose state it is, which must not be empty."""
+    return next(iter((*parts(state), *(told.session for told in state.answered)))).lab.user_id
+
+
 def replaced(state: State, part: Session, by: Session | None) -> State:
     """The state with one part changed, or gone."""
     if part is state.session:

@@ -197,5 +197,5 @@ def test_no_session_without_a_wake_up(minutes: float, now_ms: int, generation: s
 @seeded
 @given(states)
 def test_a_wake_up_exactly_while_there_is_a_session(state: State) -> None:
-    """For any state at all: no wake-up without something to do, nothing to do without a wake-up."""
-    assert (wake_at(state) is None) is (state.session is None and not state.owed)
+    """For any state at all: no wake-up without anything to do, nor anything to do or to forget without a wake-up."""
+    assert (wake_at(state) is None) is (state == State())

@@ -10,7 +10,7 @@ from builders import HOUR, MINUTE, NOW, OTHER_GENERATION, POLICY, User, lab, wor
 from data_files import data_with, sql
 from msgspec import structs
 
-from labsessions.core.messages import Create, Delete
+from labsessions.core.messages import Create, Delete, Keyed
 from labsessions.core.projection import ROW_COLUMNS, iso
 from labsessions.core.reanchor import AHEAD_MS
 from labsessions.doctor.census import EXAMPLES, Census, take_census
@@ -257,3 +257,12 @@ def test_a_writer_is_neither_disturbed_nor_seen_half(database: Path) -> None:
         assert told(database) == []
         writer.execute("COMMIT")
     assert told(database) == ["alice: the session has no row in labs_sessions"]
+
+
+def test_an_answer_that_is_remembered_is_no_session(tmp_path: Path) -> None:
+    """It has a state and a wake-up, and no row; that is agreement."""
+    user = User()
+    user.say(Keyed("k", "d", Create(OTHER_GENERATION, lab())), NOW)
+    user.say(Delete(), NOW)
+    taken = census(data_with(tmp_path, [user]))
+    assert (taken.sessions, taken.disagreements, taken.due) == (0, 0, 0)

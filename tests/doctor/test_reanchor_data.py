@@ -6,11 +6,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from builders import HOUR, MINUTE, NOW, POLICY, User
+from builders import GENERATION, HOUR, MINUTE, NOW, POLICY, User, lab
 from data_files import data_with, spoil_page, sql
 
 from actors.directory import DataDirectory
 from actors.errors import ActorError, StoreError
+from labsessions.core.messages import Create, Delete, Keyed
 from labsessions.core.model import Session
 from labsessions.core.projection import iso
 from labsessions.doctor.census import Census, take_census
@@ -122,3 +123,15 @@ def test_the_first_wake_up_is_the_sessions_own(tmp_path: Path) -> None:
         assert connection.execute("SELECT created_at, expires_at, version FROM labs_sessions").fetchall() == [
             (iso(NOW), iso(NOW + HOUR), 2)
         ]
+
+
+def test_an_answer_that_is_remembered_too_long(tmp_path: Path) -> None:
+    """It is forgotten in time; nothing is said of it, as nobody sees it."""
+    user = User()
+    user.say(Keyed("k", "d", Create(GENERATION, lab())), NOW + 5 * HOUR)
+    user.say(Delete(), NOW + 5 * HOUR)
+    data_with(tmp_path, [user])
+    assert done(tmp_path) == []
+    due = sql(tmp_path / "labsessions.db", "SELECT due_ms FROM actor_cells")
+    assert due == [(NOW + POLICY.keys_kept_ms,)]
+    assert census(tmp_path).disagreements == 0

@@ -12,7 +12,7 @@ from actors.runtime import Runtime
 from actors.storage import Lane
 from actors.testing import EPOCH_MS, MemoryDisk, MemoryStore, VirtualClock, run_virtual
 from labsessions import log_lines as lines
-from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Refusal, Show, Update
+from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Keyed, Refusal, Show, Update
 from labsessions.core.model import LabChanges, Session
 from labsessions.engines.embedded import OVERDUE, EmbeddedEngine
 from labsessions.ports import EngineError
@@ -291,3 +291,19 @@ def test_the_lines_of_a_life_are_the_contracts_and_in_its_order() -> None:
     ]
     assert all((entry["user"], entry["lab"]) == ("user-1", "vm-master") for entry in seen)
     assert [entry.get("count") for entry in seen if entry["event"] == lines.WORKERS] == [2]
+
+
+def test_a_remembered_answer_goes_when_its_time_has_passed() -> None:
+    """Nothing of the user is left then: no cell, and no wake-up."""
+
+    async def tell(world: World) -> None:
+        await world.engine.ask("user-1", Keyed("k", "d", Create(GENERATION, lab())))
+        await world.engine.ask("user-1", Delete())
+        disk = world.store.disk
+        await asyncio.sleep(POLICY.keys_kept_ms / 1000 - 1)
+        assert (len(disk.cells), len(disk.armed), world.rows) == (1, 1, [])
+        await asyncio.sleep(2)
+        world.agrees()
+        assert disk.cells == {}
+
+    story((), tell)

@@ -1,5 +1,6 @@
 """The SessionManager on a real file: one transaction, rows that operators can query, and messages as envelopes."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -7,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from builders import GENERATION, OTHER_GENERATION, POLICY, User, lab, worker_nodes
+from msgspec import structs
 
 from actors.mailbox import Mailbox
 from actors.runtime import Runtime
 from actors.sqlite import open_store
 from actors.testing import ManualClock
-from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Show, Update
+from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Keyed, Refusal, Show, Update
 from labsessions.core.model import LabChanges, State
 from labsessions.core.projection import HISTORY_COLUMNS, ROW_COLUMNS, history, row
 from labsessions.engines import embedded
@@ -123,3 +125,32 @@ def test_the_columns_are_those_of_the_rows() -> None:
     (ended,) = decision.events
     assert tuple(history(ended)) == HISTORY_COLUMNS  # type: ignore[arg-type]
     assert len(projected("user-1", decision.state, decision.events)) == 2
+
+
+async def test_an_answer_to_a_key_is_durable_with_what_was_done(tmp_path: Path) -> None:
+    """After a crash between commit and answer, whoever asks again is told of the session that there is."""
+    path = tmp_path / "db"
+    async with engine(path) as sessions:  # whose answer nobody has heard
+        first = await sessions.ask("user-1", Keyed("k", "d", Create(GENERATION, lab())))
+    async with engine(path) as sessions:
+        again = await sessions.ask("user-1", Keyed("k", "d", Create(OTHER_GENERATION, lab())))
+        assert isinstance(first, Current)
+        assert again == structs.replace(first, replayed=True)
+        await sessions.ask("user-1", Delete())
+    async with engine(path) as sessions:
+        assert await sessions.ask("user-1", Keyed("k", "d", Create(OTHER_GENERATION, lab()))) == again
+        assert await sessions.ask("user-1", Show()) is Refusal.NOT_FOUND
+    assert query(path, "SELECT generation FROM session_history") == [{"generation": GENERATION}]
+    assert first.at_ms is not None
+    assert query(path, "SELECT due_ms FROM actor_cells") == [{"due_ms": first.at_ms + POLICY.keys_kept_ms}]
+
+
+async def test_of_requests_with_one_key_at_once_one_is_done(tmp_path: Path) -> None:
+    """The mailbox takes them one after the other, each after the commit of the last."""
+    async with engine(tmp_path / "db") as sessions:
+        asked = [Keyed("k", "d", Create(generation, lab())) for generation in (GENERATION, OTHER_GENERATION)]
+        replies = await asyncio.gather(*(sessions.ask("user-1", message) for message in asked))
+    assert [(reply.session.generation, reply.replayed) for reply in replies if isinstance(reply, Current)] == [
+        (GENERATION, False),
+        (GENERATION, True),
+    ]

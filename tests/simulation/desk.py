@@ -10,7 +10,7 @@ from actors.testing import MemoryDisk, MemoryStore, run_virtual
 from labsessions.core.codec import encode
 from labsessions.core.decision import Decision
 from labsessions.core.machine import is_retry, wake_at
-from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, ExtendUntil, Message, Update
+from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, ExtendUntil, Keyed, Message, Update
 from labsessions.core.model import State
 from labsessions.engines.embedded import NAMESPACE
 from labsessions.engines.tables import projected
@@ -65,7 +65,7 @@ class Desk:
 
     def say(self, message: Message) -> Decision:
         """Ask as a client if it is one, decide, store, check, and reply."""
-        clients = Create | Update | ExtendBy | ExtendUntil | Delete
+        clients = Keyed | Create | Update | ExtendBy | ExtendUntil | Delete
         request = self.ledger.asked(USER, message) if isinstance(message, clients) else None
         decision = self.decide(message)
         self.apply(self.write(decision.state, *decision.events))

@@ -1,6 +1,7 @@
 """Journal and ledger are fed with what a broken service would store, answer and call; right stories pass."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from desk import ACTOR, USER, Desk
 from msgspec import structs
 from test_simulation_invariants import breaks
 
-from actors.storage import Write
+from actors.storage import Alarm, Lane, Write
 from labsessions.core.messages import (
     AttemptEnded,
     Create,
@@ -19,6 +20,7 @@ from labsessions.core.messages import (
     ExtendBy,
     Extended,
     ExtendUntil,
+    Keyed,
     Refusal,
     Show,
     Update,
@@ -522,3 +524,65 @@ def test_an_outcome_is_noted_with_its_time() -> None:
     desk = cleaning()
     desk.ledger.attempt_ended(AttemptEnded(GENERATION, 1, (), "503"))
     assert desk.books.outcomes[GENERATION, 1].wall_ms == NOW + HOUR
+
+
+def keyed(digest: str = "d", generation: str = GENERATION) -> Keyed:
+    """A create with a key."""
+    return Keyed("k", digest, Create(generation, CREATE.lab))
+
+
+def made() -> Desk:
+    """A session has come of a key, and is deleted."""
+    desk = Desk()
+    desk.say(keyed())
+    desk.say(Delete())
+    return desk
+
+
+def test_right_stories_with_keys_pass() -> None:
+    """Known, used for something else, and lapsed."""
+    desk = made()
+    desk.say(keyed(generation=OTHER_GENERATION))
+    assert desk.say(keyed("e")).reply is Refusal.KEY_REUSED
+    assert desk.books.counts["keys known"] == 2
+    desk.at(NOW + desk.user.policy.keys_kept_ms)
+    desk.say(keyed("e", OTHER_GENERATION))
+    assert desk.user.session.generation == OTHER_GENERATION
+
+
+def test_a_second_session_of_one_key() -> None:
+    """Invariant 5: until the key has lapsed, by the latest that the clock has shown."""
+    for after_ms, breaks_it in ((0, True), (-1, True), (1, False)):
+        desk = made()
+        desk.user.state = State()
+        until_ms = NOW + desk.user.policy.keys_kept_ms
+        desk.at(NOW if after_ms == 0 else until_ms + after_ms)
+        with breaks(5) if breaks_it else nullcontext():
+            desk.say(keyed(generation=OTHER_GENERATION))
+
+
+def test_answers_to_keys_that_are_not_true() -> None:
+    """Invariant 5: another session, other words, a key that nobody has used."""
+    desk = made()
+    told = desk.decide(keyed()).reply
+    assert isinstance(told, Current)
+    wrong: list[tuple[Keyed, Any]] = [
+        (keyed(), structs.replace(told, session=structs.replace(told.session, version=2))),
+        (keyed("e"), told),
+        (keyed(), Refusal.KEY_REUSED),
+        (Keyed("l", "d", CREATE), told),
+    ]
+    for message, reply in wrong:
+        with breaks(5):
+            desk.ledger.replied(desk.ledger.asked(USER, message), reply)
+
+
+def test_the_wake_up_of_answers_is_when_the_last_one_lapses() -> None:
+    """Invariant 6, to the millisecond."""
+    desk = made()
+    state = desk.user.state
+    due_ms = state.answered[0].until_ms
+    for wrong_ms in (due_ms - 1, due_ms + 1):
+        desk.apply(desk.write(state, alarm=Alarm(wrong_ms, Lane.FIRST)))
+        with breaks(6):
+            desk.journal.check()
