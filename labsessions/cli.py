@@ -77,7 +77,7 @@ def serve(
     data_dir: DataDir = None,
     config: Config = None,
     ready_file: ReadyFile = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without API_TOKEN.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without a token.")] = False,
     test_clock: Annotated[
         bool, typer.Option("--test-clock", help="Let clients drive time by POST /__clock/advance. For tests only.")
     ] = False,

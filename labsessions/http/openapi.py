@@ -10,6 +10,7 @@ from labsessions.http.endpoints import Answer, Endpoint
 from labsessions.http.errors import METHOD_NOT_ALLOWED, OF_REFUSAL, ROUTE_NOT_FOUND, Problem
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
+from labsessions.http.scopes import Scope
 
 _JSON: Final = "application/json"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
@@ -71,7 +72,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.description,
         "operationId": f"{endpoint.method.lower()}{endpoint.path.translate(_NO_PUNCTUATION)}",
-        "security": [] if endpoint.open else [{"token": []}],
+        "security": [] if endpoint.scope is Scope.OPEN else [{"token": []}],
         "responses": {
             **{str(answer.status): _success(answer) for answer in endpoint.answers},
             **_failures(endpoint.all_problems()),

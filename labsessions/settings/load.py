@@ -55,7 +55,10 @@ def _fault(details: "ErrorDetails", layers: Sequence[Layer]) -> str:
     what = message[0].lower() + message[1:]
     if index is not None:
         what = f"item {index + 1}: {what}"
-    value, origin = next(found for layer in layers if (found := layer.get(key)))
+    found = next((found for layer in layers if (found := layer.get(key))), None)
+    if found is None:  # a section as a whole
+        return f"{'.'.join(key)}: {what}"
+    value, origin = found
     if key[0] == "secrets":
         name = _variable(key[1])
         return f"{name}: {what}" if origin == name else f"{name} from {origin}: {what}"

@@ -6,7 +6,7 @@ or the environment: see `sources`.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labsessions.settings.fields import Float, Format, GoneStatuses, Int, Level, ManualDelete, Origins
+from labsessions.settings.fields import Float, Format, GoneStatuses, Int, Level, ManualDelete, Origins, WebUrl
 
 DAY_S = 86_400
 MIB = 1_048_576
@@ -41,11 +41,30 @@ class Api(_Section):
         default=("*",),
         description='The browser origins that may call the API, e.g. "https://labs.example"; "*" is any.',
     )
+    rate_per_second: Float = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="How many requests each caller may make per second (0 to 100000; 0 is no limit).",
+    )
+    rate_burst: Int = Field(
+        default=20, ge=1, le=100_000, description="How many of them may come at once after a pause (1 to 100000)."
+    )
 
     @property
     def total_limit_minutes(self) -> float:
         """The limit in force of all that a lab may last."""
         return self.max_total_minutes or self.max_duration_minutes
+
+
+class Jwt(_Section):
+    """How tokens of users are checked; a key for HS256 is a secret, JWT_HS256_KEY."""
+
+    jwks_url: WebUrl | None = Field(
+        default=None, description="Where the identity provider publishes its public keys; empty is none."
+    )
+    issuer: str = Field(default="", description="What `iss` must be; needed if users have tokens.")
+    audience: str = Field(default="", description="What `aud` must have in it; needed if users have tokens.")
 
 
 class Backend(_Section):

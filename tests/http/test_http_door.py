@@ -113,7 +113,7 @@ async def test_every_answer_allows_any_origin(api: Api, method: str, path: str, 
     answer = await ask(api, method, path, {"Origin": "https://app.example.test"})
     assert answer.status == status
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Expose-Headers"] == "X-Request-ID, ETag, Date"
+    assert answer.headers["Access-Control-Expose-Headers"] == "X-Request-ID, ETag, Date, Retry-After"
     assert "Vary" not in answer.headers
 
 

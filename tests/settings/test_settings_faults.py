@@ -200,7 +200,7 @@ def test_loopback_needs_no_token(host: str) -> None:
 )
 def test_other_addresses_need_a_token(host: str) -> None:
     """Without one anybody could delete labs; a token or --insecure lifts the rule (CONTRACT §5)."""
-    rule = "without API_TOKEN only loopback addresses are allowed; set API_TOKEN or pass --insecure"
+    rule = "without a token only loopback addresses are allowed; set API_TOKEN or pass --insecure"
     assert faults({"host": host}) == [f"host = {host!r} from --host: {rule}"]
     assert faults({"host": host, "insecure": True}) == []
     assert faults({"host": host}, {"API_TOKEN": "t"}) == []
