@@ -184,7 +184,7 @@ def _risks(settings: Settings) -> Iterator[str]:
     """What an operator may have chosen without meaning it."""
     if settings.users_have_tokens and "*" in settings.api.cors_origins:
         yield "users have tokens, and pages of any origin may use them: set api.cors_origins to your front end's origin"
-    url = urlsplit(settings.jwt.jwks_url or "")
+    url = urlsplit(settings.jwt.jwks_url)
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         yield "jwt.jwks_url is not https: whoever is on the way to it can make tokens of any user"
 

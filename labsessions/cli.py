@@ -21,6 +21,7 @@ from labsessions.driven import DrivenError, driven_clock
 from labsessions.mockbackend import Fault, FaultError, parse_faults
 from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
+from labsessions.process import keep_files_private
 from labsessions.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"--help", "--version"}):
         arguments = ["serve", *arguments]
+    keep_files_private()
     app(args=arguments, prog_name="labsessions")
 
 

@@ -49,7 +49,7 @@ class KeySet:
         self._now = now
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._stale_at = self._pause_until = now()
-        self._failing = False
+        self._failing = True  # until the first set is there, nobody can say what is in it
         self._fetch: asyncio.Task[None] | None = None
 
     async def key_of(self, token: str) -> jwt.PyJWK | None:
@@ -123,7 +123,7 @@ def _usable(described: dict[str, Any]) -> jwt.PyJWK | None:
         return None
     try:
         key = jwt.PyJWK(described)
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):  # foreign JSON, read by trusting code
+    except Exception:  # noqa: BLE001 - foreign JSON, read by code that trusts it: any exception may come
         return None
     return key if key.algorithm_name in ALGORITHMS else None
 

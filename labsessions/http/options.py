@@ -41,7 +41,7 @@ class JwtOptions:
 
     issuer: str
     audience: str
-    jwks_url: str | None = None
+    jwks_url: str = ""
     hs256_key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

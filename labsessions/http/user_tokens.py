@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import jwt
+from jwt.exceptions import InvalidSubjectError
 from jwt.types import Options
 
 from labsessions.http.checks import is_user_id
@@ -83,7 +84,7 @@ class JsonWebTokens:
 def _subject(claims: Mapping[str, Any]) -> str:
     subject = claims["sub"]
     if not isinstance(subject, str) or not is_user_id(subject):
-        raise jwt.InvalidSubjectError
+        raise InvalidSubjectError
     return subject
 
 
@@ -92,8 +93,8 @@ async def open_user_tokens(options: JwtOptions, now_ms: Callable[[], int]) -> As
     """The check that these options ask for, as long as the block lasts."""
     async with AsyncExitStack() as stack:
         keys: Keys
-        if options.jwks_url is None:
-            keys = SharedKey(options.hs256_key)
-        else:
+        if options.jwks_url:
             keys = await stack.enter_async_context(open_key_set(options.jwks_url))
+        else:
+            keys = SharedKey(options.hs256_key)
         yield JsonWebTokens(options.issuer, options.audience, keys, now_ms)

@@ -49,7 +49,7 @@ def _web_url(value: str) -> str:
         plain = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, a broken IPv6 address
         plain = False
-    if not plain or "@" in parts.netloc or re.search(r"[\s#\\]", value) or not value.isprintable():
+    if value and (not plain or "@" in parts.netloc or re.search(r"[\s#\\]", value) or not value.isprintable()):
         raise PydanticCustomError("web_url", "input should be http:// or https:// with a host, and without a password")
     return value
 

@@ -66,9 +66,9 @@ class Settings(BaseSettings):
         """Tokens that the provider made for others, or that others made, must open nothing here."""
         secrets: Secrets | None = info.data.get("secrets")  # None if faulty itself; that is reported on its own
         shared = secrets is not None and secrets.jwt_key is not None
-        if shared and jwt.jwks_url is not None:
+        if shared and jwt.jwks_url:
             raise PydanticCustomError("two_keys", "set either JWT_HS256_KEY or jwt.jwks_url, not both")
-        if (shared or jwt.jwks_url is not None) and not (jwt.issuer and jwt.audience):
+        if (shared or jwt.jwks_url) and not (jwt.issuer and jwt.audience):
             raise PydanticCustomError("whose", "tokens of users need jwt.issuer and jwt.audience as well")
         return jwt
 
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     @property
     def users_have_tokens(self) -> bool:
         """Whether users may come with tokens of their own."""
-        return self.jwt.jwks_url is not None or self.secrets.jwt_key is not None
+        return bool(self.jwt.jwks_url) or self.secrets.jwt_key is not None
 
     def policy(self) -> Policy:
         """The numbers that the core decides by."""

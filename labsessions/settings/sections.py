@@ -60,8 +60,8 @@ class Api(_Section):
 class Jwt(_Section):
     """How tokens of users are checked; a key for HS256 is a secret, JWT_HS256_KEY."""
 
-    jwks_url: WebUrl | None = Field(
-        default=None, description="Where the identity provider publishes its public keys; empty is none."
+    jwks_url: WebUrl = Field(
+        default="", description="Where the identity provider publishes its public keys; empty is none."
     )
     issuer: str = Field(default="", description="What `iss` must be; needed if users have tokens.")
     audience: str = Field(default="", description="What `aud` must have in it; needed if users have tokens.")
