@@ -12,7 +12,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from http_driven import SESSIONS, START_MS, DrivenReadiness, DrivenSessions
-from http_tokens import AUDIENCE, ISSUER, Provider, Signer, bearer, claims, secret_jwk
+from identity_provider import AUDIENCE, ISSUER, Provider, Signer, bearer, claims, secret_jwk
 from pytest_aiohttp import AiohttpClient
 
 from labsessions.http import ApiOptions, make_app

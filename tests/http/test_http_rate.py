@@ -2,9 +2,9 @@
 
 import pytest
 from http_driven import SESSIONS, Api, DrivenReadiness, DrivenSessions
-from http_tokens import bearer, shared_key_tokens, token
 from hypothesis import given
 from hypothesis import strategies as st
+from identity_provider import bearer, shared_key_tokens, token
 from pytest_aiohttp import AiohttpClient
 from strategies import seeded
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 from http_driven import SESSIONS, Api, DrivenReadiness, DrivenSessions, exact, lab_body
-from http_tokens import bearer, shared_key_tokens, token
+from identity_provider import bearer, shared_key_tokens, token
 from pytest_aiohttp import AiohttpClient
 
 from labsessions.core.messages import Create

@@ -7,7 +7,9 @@ from typing import Any
 import jwt
 import pytest
 from http_driven import SESSIONS, START_MS, Api, DrivenReadiness, DrivenSessions, send_raw
-from http_tokens import (
+from hypothesis import given
+from hypothesis import strategies as st
+from identity_provider import (
     AUDIENCE,
     HOUR_S,
     ISSUER,
@@ -19,8 +21,6 @@ from http_tokens import (
     shared_key_tokens,
     token,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_aiohttp import AiohttpClient
 from strategies import seeded
 

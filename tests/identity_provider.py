@@ -8,7 +8,6 @@ import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from http_driven import START_MS
 
 from labsessions.http.keys import SharedKey
 from labsessions.http.user_tokens import JsonWebTokens
@@ -16,7 +15,7 @@ from labsessions.http.user_tokens import JsonWebTokens
 SECRET = "s3cret-key-of-the-identity-provider"
 ISSUER = "https://id.example.test/"
 AUDIENCE = "labs"
-NOW_S = START_MS // 1000
+NOW_S = 1_800_000_000  # 2027-01-15T08:00:00.000Z, at which driven sessions begin
 HOUR_S = 3600
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -40,7 +39,7 @@ def bearer(value: str) -> dict[str, str]:
 
 def shared_key_tokens() -> JsonWebTokens:
     """What checks `token`, at the instant at which driven sessions begin."""
-    return JsonWebTokens(ISSUER, AUDIENCE, SharedKey(SECRET), lambda: START_MS)
+    return JsonWebTokens(ISSUER, AUDIENCE, SharedKey(SECRET), lambda: NOW_S * 1000)
 
 
 class Signer:
