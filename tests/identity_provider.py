@@ -57,8 +57,8 @@ class Signer:
     def public(self, **changes: Any) -> dict[str, Any]:
         """The JSON Web Key."""
         public: Any = self.key.public_key()
-        described = jwt.get_algorithm_by_name(self.algorithm).to_jwk(public)
-        return json.loads(described) | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | changes
+        described: dict[str, Any] = json.loads(jwt.get_algorithm_by_name(self.algorithm).to_jwk(public))
+        return described | {"kid": self.kid, "use": "sig", "alg": self.algorithm} | changes
 
 
 def secret_jwk(secret: str, kid: str) -> dict[str, Any]:

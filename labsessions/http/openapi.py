@@ -10,7 +10,8 @@ from labsessions.http.endpoints import Answer, Endpoint
 from labsessions.http.errors import METHOD_NOT_ALLOWED, OF_REFUSAL, ROUTE_NOT_FOUND, Problem
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
-from labsessions.http.scopes import Scope
+from labsessions.http.schemes import SCHEMES, security
+from labsessions.http.wire import failure_body
 
 _JSON: Final = "application/json"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
@@ -40,6 +41,7 @@ EXAMPLE_CHANGES: Final[Mapping[str, Any]] = {"duration": 90}
 EXAMPLE_EXTENSION: Final[Mapping[str, Any]] = {"minutes": 30}
 _EXAMPLES: Final = {"Lab": EXAMPLE, "LabChanges": EXAMPLE_CHANGES, "Extension": EXAMPLE_EXTENSION}
 
+_REQUEST_ID: Final = "4ba57204c5e8485d9f7ed337000000000001"
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
 
@@ -49,6 +51,10 @@ One running lab session per user; the service deletes the session's VMs when its
 Successes are `{"success": true, "data": …, "message": …}`, failures `{"success": false, "error": …, "code": …,
 "request_id": …}`. Programs go by `code`, which never changes; `request_id` finds the service's log lines. New members
 may be added to any answer.
+
+Where credentials are set up, a request has the header `Authorization: Bearer …`. The tokens of the platform and of
+operators are for all users. A user's own token, a JWT, is for the session of its `sub`: with anybody else's id the
+answer is 403, whether there is such a session or not. After a 429 or 503, `Retry-After` has the seconds to wait.
 """
 
 
@@ -63,7 +69,7 @@ def document(version: str, endpoints: Iterable[Endpoint], fields: SessionFields)
         "paths": paths,
         "components": {
             "schemas": _schemas(fields),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": SCHEMES,
         },
     }
 
@@ -72,7 +78,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.description,
         "operationId": f"{endpoint.method.lower()}{endpoint.path.translate(_NO_PUNCTUATION)}",
-        "security": [] if endpoint.scope is Scope.OPEN else [{"token": []}],
+        "security": security(endpoint.scope),
         "responses": {
             **{str(answer.status): _success(answer) for answer in endpoint.answers},
             **_failures(endpoint.all_problems()),
@@ -116,7 +122,8 @@ def _failure(problems: tuple[Problem, ...]) -> dict[str, Any]:
     codes = [problem.code for problem in problems]
     schema = {"allOf": [_reference("Failure"), {"properties": {"code": {"enum": codes}}}]}
     described = "; ".join(f"`{problem.code}`: {problem.text}" for problem in problems)
-    return {"description": described, "content": {_JSON: {"schema": schema}}}
+    examples = {problem.code: {"value": failure_body(problem, _REQUEST_ID)} for problem in problems}
+    return {"description": described, "content": {_JSON: {"schema": schema, "examples": examples}}}
 
 
 def codes(endpoints: Iterable[Endpoint]) -> dict[str, Problem]:

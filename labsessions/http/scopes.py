@@ -5,6 +5,7 @@ asked: the answer is the same whether there is a session or not, so it tells not
 ids learns so, which a 404 would hide.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -27,11 +28,13 @@ class Scope(Enum):
     ADMIN = "the service itself: operators"
 
 
-_ROLES: Final = {
+ROLES: Final[Mapping[Scope, frozenset[Role]]] = {
+    Scope.OPEN: frozenset(Role),
     Scope.OWN: frozenset(Role),
     Scope.ALL: frozenset(Role) - {Role.USER},
     Scope.ADMIN: frozenset({Role.OPERATOR, Role.ANYONE}),
 }
+"""Which callers may use a route of this scope."""
 
 _CALLER: Final = web.RequestKey("caller", Caller)
 _IN_PATH: Final[web.RequestKey[str | None]] = web.RequestKey("user_id")
@@ -54,7 +57,7 @@ class Rule(NamedTuple):
 
         Where the user is named in the body, the handler asks `require_own`.
         """
-        if caller.role not in _ROLES[self.scope]:
+        if caller.role not in ROLES[self.scope]:
             raise RefusedError(FORBIDDEN)
         request[_CALLER] = caller
         if self.segment is not None:

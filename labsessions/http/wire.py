@@ -94,13 +94,16 @@ def success(data: Any, message: str, status: int = 200) -> web.Response:
 
 
 def failure(problem: Problem, request_id: str) -> web.Response:
-    """The contract's envelope of a failure, with the stable code and the id that finds the log lines."""
-    body = {"success": False, "error": problem.text, "code": problem.code, "request_id": request_id}
-    if problem.why_not is not None:
-        body["why_not"] = problem.why_not
-    answer = json_answer(body, problem.status)
+    """The contract's envelope of a failure."""
+    answer = json_answer(failure_body(problem, request_id), problem.status)
     answer.headers.update(problem.headers)
     return answer
+
+
+def failure_body(problem: Problem, request_id: str) -> dict[str, object]:
+    """What is in that envelope: with the stable code, and the id that finds the log lines."""
+    body = {"success": False, "error": problem.text, "code": problem.code, "request_id": request_id}
+    return body if problem.why_not is None else {**body, "why_not": problem.why_not}
 
 
 async def read_body(request: web.Request, seconds: float) -> bytes:

@@ -52,7 +52,7 @@ async def labs(folder: Path, **env: str) -> AsyncIterator[Labs]:
 
 
 async def test_a_front_end_holds_its_users_token(tmp_path: Path) -> None:
-    """From the lab's start to its end with a user's token; another user, and a guess, get nowhere; the platform does."""
+    """From the lab's start to its end with a user's token; another user and a guess get nowhere, the platform does."""
     ada, eve = token("ada", exp=FAR), token("eve", exp=FAR)
     async with labs(tmp_path, API_TOKEN="platform-token", **ISSUED, **SECRET) as service:
         assert await service.status(eve, "POST", SESSION, lab_body("ada")) == 403

@@ -127,7 +127,7 @@ async def test_a_start_that_is_refused_shows_none(tmp_path: Path, faulty: dict[s
 
 
 async def test_files_are_their_owners_only(tmp_path: Path) -> None:
-    """Though the shell would let others read: 0600 for files, 0700 for folders – data, ready file, backup, restored database."""
+    """Though the shell would let others read: 0600 for files, 0700 for folders; data, ready file, backup, restored."""
     data, target = tmp_path / "var" / "data", tmp_path / "copy.db"
     service = Process(tmp_path, "service", "--port", "0", "--data-dir", str(data))
     try:

@@ -267,7 +267,8 @@ async def test_a_key_of_another_name(desk: Desk) -> None:
     assert await desk.ask(Signer("a", B.key).token()) == "unauthorized"
     assert await desk.ask(Signer("b", A.key).token()) == "unauthorized"
     assert await desk.ask(jwt.encode(claims(), A.key, "ES256")) == "unauthorized"
-    for kid in (None, 1, ["a"], {}):
+    kids: tuple[Any, ...] = (None, 1, ["a"], {})
+    for kid in kids:
         header = jwt.utils.base64url_encode(json.dumps({"alg": "ES256", "kid": kid}).encode()).decode()
         _, payload, signature = A.token().split(".")
         assert await desk.ask(f"{header}.{payload}.{signature}") == "unauthorized"

@@ -83,7 +83,8 @@ ROUTES = [
 @pytest.fixture
 async def api(aiohttp_client: AiohttpClient, engine: DrivenSessions, readiness: DrivenReadiness) -> Api:
     """A door with every kind of credential."""
-    return await aiohttp_client(application(engine, readiness))
+    client: Api = await aiohttp_client(application(engine, readiness))
+    return client
 
 
 async def call(
