@@ -55,12 +55,12 @@ class Credentials:
         self._user_tokens = user_tokens
         self._open = not self._known and user_tokens is None
 
+    def known(self, authorization: str) -> Caller | None:
+        """Whose `Authorization` this is, if it is written as usual and one of the operator's; else `caller` knows."""
+        return ANYONE if self._open else _owner(_bytes(authorization), self._usual)
+
     async def caller(self, authorization: str) -> Caller:
-        """Whose `Authorization` this is. RefusedError 401 for nobody's, 503 if a user's cannot be checked."""
-        if self._open:
-            return ANYONE
-        if (caller := _owner(_bytes(authorization), self._usual)) is not None:
-            return caller
+        """Whose it is where `known` doesn't know. RefusedError 401 for nobody's, 503 if a user's cannot be checked."""
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() == "bearer":

@@ -28,11 +28,12 @@ class Scope(Enum):
     ADMIN = "the service itself: operators"
 
 
-ROLES: Final[Mapping[Scope, frozenset[Role]]] = {
-    Scope.OPEN: frozenset(Role),
-    Scope.OWN: frozenset(Role),
-    Scope.ALL: frozenset(Role) - {Role.USER},
-    Scope.ADMIN: frozenset({Role.OPERATOR, Role.ANYONE}),
+# Tuples, not sets: the members of an enum are hashed in Python, and each request would have to wait for it.
+ROLES: Final[Mapping[Scope, tuple[Role, ...]]] = {
+    Scope.OPEN: tuple(Role),
+    Scope.OWN: tuple(Role),
+    Scope.ALL: (Role.PLATFORM, Role.OPERATOR, Role.ANYONE),
+    Scope.ADMIN: (Role.OPERATOR, Role.ANYONE),
 }
 """Which callers may use a route of this scope."""
 
@@ -44,23 +45,26 @@ class Rule(NamedTuple):
     """A route's scope, and which segment of its path is the user's id, if any."""
 
     scope: Scope
-    segment: int | None = None
+    roles: tuple[Role, ...]
+    segment: int | None
 
     @classmethod
     def of(cls, scope: Scope, path: str) -> "Rule":
         """The rule of the route with this path, its variable part in braces."""
         segments = path.split("/")
-        return cls(scope, segments.index(USER_ID) if USER_ID in segments else None)
+        return cls(scope, ROLES[scope], segments.index(USER_ID) if USER_ID in segments else None)
 
     def admit(self, request: web.Request, caller: Caller) -> None:
-        """RefusedError 403 unless the caller may do this; from then on the request knows its caller and the user.
+        """RefusedError 403 unless the caller may do this.
 
-        Where the user is named in the body, the handler asks `require_own`.
+        From then on the request knows the user whom its path names; if none, its caller: then the body may name one,
+        and the handler asks `require_own`.
         """
-        if caller.role not in ROLES[self.scope]:
-            raise RefusedError(FORBIDDEN)
-        request[_CALLER] = caller
-        if self.segment is not None:
+        if caller.role not in self.roles:
+            raise RefusedError(FORBIDDEN, user=caller.user)
+        if self.segment is None:
+            request[_CALLER] = caller
+        else:
             request[_IN_PATH] = user_id = _user_id(request, self.segment)
             _require_own(caller, user_id)
 
@@ -75,7 +79,7 @@ def user_in_path(request: web.Request) -> str | None:
 
 
 def require_own(request: web.Request, user_id: str) -> None:
-    """RefusedError 403 if the caller is another user."""
+    """RefusedError 403 if the caller is another user; for routes whose path names none."""
     _require_own(request[_CALLER], user_id)
 
 

@@ -87,7 +87,7 @@ async def test_a_stream_has_them_from_its_beginning(
         return answer
 
     app = make_app(engine, readiness, ApiOptions(version="1", cors_origins=("https://a.test",)))
-    app[RULES][app.router.add_get("/stream", stream)] = Rule(Scope.OPEN)
+    app[RULES][app.router.add_get("/stream", stream)] = Rule.of(Scope.OPEN, "/stream")
     api = await aiohttp_client(app)
     async with api.get("/stream", headers={"X-Request-ID": "r1", "Origin": "https://a.test"}) as answer:
         assert answer.status == 200

@@ -208,7 +208,7 @@ async def test_without_any_credential_the_door_is_open(
 ) -> None:
     """Loopback or `--insecure`: everybody may do everything, whatever they bring."""
     app = make_app(engine, readiness, ApiOptions(version="1"), StoodTime())
-    app[RULES][app.router.add_get(ADMIN_ROUTE[1], _things, allow_head=False)] = Rule(Scope.ADMIN)
+    app[RULES][app.router.add_get(ADMIN_ROUTE[1], _things, allow_head=False)] = Rule.of(Scope.ADMIN, ADMIN_ROUTE[1])
     await engine_has(engine, "ada")
     status, _ = await call(await aiohttp_client(app), method, path, CREDENTIALS[STRANGER])
     assert status in {200, 409}, rule
