@@ -65,7 +65,7 @@ class JsonWebTokens:
         except KeysUnavailableError as error:
             raise RefusedError(KEYS_UNAVAILABLE) from error
         except jwt.ExpiredSignatureError as error:
-            raise RefusedError(TOKEN_EXPIRED) from error
+            raise RefusedError(TOKEN_EXPIRED, detail=type(error).__name__) from error
         except jwt.PyJWTError as error:  # its class only: its text may quote the token
             raise RefusedError(UNAUTHORIZED, detail=type(error).__name__) from error
 
