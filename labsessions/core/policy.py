@@ -14,6 +14,7 @@ class Policy(Struct, frozen=True, kw_only=True, gc=False):
     `retry_interval_ms`: from a failure to the next attempt. `attempt_limit_ms`: the longest that an attempt
     may run. `spread`: the largest share of the interval that is added per session, 0 to 0.1, so that sessions
     that failed together don't return together. `stuck_after`: the attempt whose failure labels it stuck.
+    `warn_before_ms`: how long before its end a session is warned of, the longest first.
     `owed_after_ms`: how long after a manual delete the service deletes the VMs itself; None: it doesn't at all.
     """
 
@@ -23,6 +24,7 @@ class Policy(Struct, frozen=True, kw_only=True, gc=False):
     spread: float = 0.1
     stuck_after: int = 12
     owed_after_ms: int | None = None
+    warn_before_ms: tuple[int, ...] = ()
 
     def retry_after_ms(self, generation: str) -> int:
         """Interval plus this session's own, fixed part of the spread: never shorter than the interval."""

@@ -74,3 +74,6 @@ Origins = Annotated[tuple[Origin, ...], BeforeValidator(_items)]
 # Only refusals can mean "it is gone": a 2xx confirms anyway, and 1xx and 3xx say nothing of the VM.
 GoneStatus = Annotated[int, BeforeValidator(_number), Field(ge=400, le=599)]
 GoneStatuses = Annotated[tuple[GoneStatus, ...], BeforeValidator(_items)]
+
+LeadMinute = Annotated[float, BeforeValidator(_number), Field(ge=0.001, le=1440)]
+LeadMinutes = Annotated[tuple[LeadMinute, ...], BeforeValidator(_items)]

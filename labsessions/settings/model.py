@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from labsessions.core.policy import Policy
 from labsessions.settings.fields import Float, Host, Int
 from labsessions.settings.secrets import Secrets
-from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Clock, Jwt, Log, Storage
+from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Clock, Jwt, Log, Storage, Warnings
 
 
 class Settings(BaseSettings):
@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     api: Api = Api()
     backend: Backend = Backend()
     cleanup: Cleanup = Cleanup()
+    warnings: Warnings = Warnings()
     storage: Storage = Storage()
     actors: Actors = Actors()
     clock: Clock = Clock()
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
             spread=self.cleanup.retry_spread,
             stuck_after=self.cleanup.stuck_after_attempts,
             owed_after_ms=self.cleanup.owed_after_ms,
+            warn_before_ms=self.warnings.warn_before_ms,
         )
 
     @classmethod

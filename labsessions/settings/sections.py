@@ -6,10 +6,21 @@ or the environment: see `sources`.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labsessions.settings.fields import Float, Format, GoneStatuses, Int, Level, ManualDelete, Origins, WebUrl
+from labsessions.settings.fields import (
+    Float,
+    Format,
+    GoneStatuses,
+    Int,
+    LeadMinutes,
+    Level,
+    ManualDelete,
+    Origins,
+    WebUrl,
+)
 
 DAY_S = 86_400
 MIB = 1_048_576
+MINUTE_MS = 60_000
 SHORTEST_S = 0.01  # ten milliseconds: shorter times are lost in the noise of a busy event loop
 # Ten years: far above any lab, far below the year 9999, where dates end.
 LONGEST_LAB_MINUTES = 10 * 366 * 24 * 60
@@ -172,6 +183,21 @@ class Cleanup(_Section):
     def attempt_limit_ms(self) -> int:
         """The limit in force: the timeout, but at most half of the interval, so that attempts cannot overlap."""
         return min(round(self.attempt_timeout_seconds * 1000), self.retry_interval_ms // 2)
+
+
+class Warnings(_Section):
+    """What learners are told before the end."""
+
+    lead_minutes: LeadMinutes = Field(
+        default=(5,),
+        max_length=5,
+        description="How many minutes before its end a session is warned of (up to 5 numbers, each 0.001 to 1440).",
+    )
+
+    @property
+    def warn_before_ms(self) -> tuple[int, ...]:
+        """The lead times in whole milliseconds, each once, the longest first."""
+        return tuple(sorted({round(minutes * MINUTE_MS) for minutes in self.lead_minutes}, reverse=True))
 
 
 class Storage(_Section):

@@ -110,6 +110,7 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
             spread=rng.choice((0.0, 0.05, 0.1)),
             stuck_after=rng.choice((1, 2, 3, 12)),
             owed_after_ms=rng.choice((None, None, 0, 3_000, 60_000)),
+            warn_before_ms=rng.choice(((), (3_000,), (20_000, 3_000, 1), (300_000, 60_000))),
         ),
         limits=Limits(
             slots=rng.choice((1, 2, 3, 8, 64)),

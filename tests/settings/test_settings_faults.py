@@ -65,6 +65,16 @@ def faults(
             "cleanup.gone_statuses = '399' from {}: item 1: input should be greater than or equal to 400",
         ),
         (
+            "WARNINGS__LEAD_MINUTES",
+            "5,0",
+            "warnings.lead_minutes = '5,0' from {}: item 2: input should be greater than or equal to 0.001",
+        ),
+        (
+            "WARNINGS__LEAD_MINUTES",
+            "1441",
+            "warnings.lead_minutes = '1441' from {}: item 1: input should be less than or equal to 1440",
+        ),
+        (
             "CLEANUP__CONCURENCY",
             "3",
             "{}: unknown environment variable; did you mean LABSESSIONS_CLEANUP__CONCURRENCY?",
