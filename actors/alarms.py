@@ -17,6 +17,7 @@ from actors.clock_guard import ClockGuard
 from actors.effects import Effects
 from actors.errors import CommitError
 from actors.ids import ActorId
+from actors.notices import Notices
 from actors.storage import Alarm, Deferral, DueAlarm, Lane, Operation, Store
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ NEVER_MS = 2**63
 class Alarms:
     """The dispatcher. `wake` delivers a wake-up and returns when it was handled, `commit` stores a deferral.
 
-    With a `guard` nothing is delivered while the clock isn't trusted. `longest_backoff_seconds` counts as a second, the
-    first back-off, if it is less.
+    With a `guard` nothing is delivered while the clock isn't trusted. Notices need no admission.
+    `longest_backoff_seconds` counts as a second, the first back-off, if it is less.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Alarms:
         self._commit = commit
         self._guard = guard
         self._longest_backoff_ms = max(FIRST_BACKOFF_MS, int(longest_backoff_seconds * 1000))
+        self._notices = Notices()
         self._lanes = {lane: _Lane() for lane in Lane}
         self._loops: list[asyncio.Task[None]] = []
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -131,7 +133,7 @@ class Alarms:
             if self._clock.now_ms() < alarm.due_ms:
                 lane.window = GLANCE
                 return alarm.due_ms
-            slot = await self._admission.acquire(which)
+            slot = await (self._notices if which is Lane.NOTICE else self._admission).acquire(which)
             if self._guard is not None and not self._guard.is_open():
                 slot.release()
                 return None
@@ -149,13 +151,13 @@ class Alarms:
         finally:
             timer.cancel()
 
-    def _deliver_soon(self, lane: "_Lane", alarm: DueAlarm, slot: Slot) -> None:
+    def _deliver_soon(self, lane: "_Lane", alarm: DueAlarm, slot: Slot | Notices) -> None:
         lane.delivering[alarm.actor_id] = NEVER_MS
         task = asyncio.get_running_loop().create_task(self._deliver(lane, alarm, slot), context=Context())
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
 
-    async def _deliver(self, lane: "_Lane", alarm: DueAlarm, slot: Slot) -> None:
+    async def _deliver(self, lane: "_Lane", alarm: DueAlarm, slot: Slot | Notices) -> None:
         try:
             await self._wake(alarm.actor_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must not stay due, or it is tried without end
@@ -164,7 +166,7 @@ class Alarms:
             lane.handled.add(alarm.actor_id)
             lane.announce(lane.delivering.pop(alarm.actor_id))
             effect = self._effects.running(alarm.actor_id)
-            if effect is None:
+            if effect is None or alarm.lane is Lane.NOTICE:
                 slot.release()
             else:
                 effect.add_done_callback(lambda _: slot.release())

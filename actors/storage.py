@@ -15,10 +15,11 @@ Column = str | bytes | int | float | None
 
 
 class Lane(IntEnum):
-    """The class of an alarm, which decides who goes first when slots are short."""
+    """The class of an alarm: work that goes first when slots are short, work that waits, and no work at all."""
 
     FIRST = 0
     RETRY = 1
+    NOTICE = 2
 
 
 class Alarm(NamedTuple):

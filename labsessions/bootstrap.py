@@ -1,8 +1,9 @@
 """The composition root: the only file that knows every concrete class. `serve` is the life of the process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -22,12 +23,14 @@ from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.http.app import make_app
-from labsessions.http.options import ApiOptions
+from labsessions.http.credentials import UserTokens
+from labsessions.http.options import ApiOptions, JwtOptions
 from labsessions.http.server import Runner
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
 from labsessions.settings import Secrets, Settings
+from labsessions.settings.model import is_loopback
 
 DATABASE = "labsessions.db"
 # Of the time that a stop may take, this much is for answers under way; the rest is for cleanup attempts. The
@@ -77,8 +80,9 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             min_free_bytes=settings.storage.min_free_bytes,
         )
         options = _api(settings, missing)
+        user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
-            make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime)),
+            make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime), user_tokens),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
@@ -90,6 +94,8 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         log.info("labsessions is listening", address=address, version=__version__, data_dir=str(settings.data_dir))
         for name in missing:
             log.warning("not configured: sessions are accepted, their cleanup is retried until it is set", setting=name)
+        for risk in _risks(settings):
+            log.warning(risk)
         runtime.start()
         if settings.ready_file is not None:
             await asyncio.sleep(0)  # the log has the address before anybody is told that it may be used
@@ -149,11 +155,39 @@ def _api(settings: Settings, missing: tuple[str, ...]) -> ApiOptions:
     return ApiOptions(
         version=__version__,
         tokens=tuple(token.get_secret_value() for token in settings.secrets.api_tokens),
+        admin_tokens=tuple(token.get_secret_value() for token in settings.secrets.admin_tokens),
         cors_origins=settings.api.cors_origins,
+        rate_per_second=settings.api.rate_per_second,
+        rate_burst=settings.api.rate_burst,
         max_body_bytes=settings.api.max_body_bytes,
         max_duration_minutes=settings.api.max_duration_minutes,
         not_configured=missing,
     )
+
+
+async def _user_tokens(settings: Settings, now_ms: Callable[[], int], stack: AsyncExitStack) -> UserTokens | None:
+    """What checks the tokens of users; None if they have none."""
+    if not settings.users_have_tokens:
+        return None
+    from labsessions.http.user_tokens import open_user_tokens  # noqa: PLC0415 - see there
+
+    key, jwt = settings.secrets.jwt_key, settings.jwt
+    options = JwtOptions(
+        issuer=jwt.issuer,
+        audience=jwt.audience,
+        jwks_url=jwt.jwks_url,
+        hs256_key="" if key is None else key.get_secret_value(),
+    )
+    return await stack.enter_async_context(open_user_tokens(options, now_ms))
+
+
+def _risks(settings: Settings) -> Iterator[str]:
+    """What an operator may have chosen without meaning it."""
+    if settings.users_have_tokens and "*" in settings.api.cors_origins:
+        yield "users have tokens, and pages of any origin may use them: set api.cors_origins to your front end's origin"
+    url = urlsplit(settings.jwt.jwks_url)
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        yield "jwt.jwks_url is not https: whoever is on the way to it can make tokens of any user"
 
 
 def _not_configured(secrets: Secrets) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from labsessions.driven import DrivenError, driven_clock
 from labsessions.mockbackend import Fault, FaultError, parse_faults
 from labsessions.mockbackend import fail_next as next_deletions_fail
 from labsessions.mockbackend import serve as serve_mock_backend
+from labsessions.process import keep_files_private
 from labsessions.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"--help", "--version"}):
         arguments = ["serve", *arguments]
+    keep_files_private()
     app(args=arguments, prog_name="labsessions")
 
 
@@ -77,7 +79,7 @@ def serve(
     data_dir: DataDir = None,
     config: Config = None,
     ready_file: ReadyFile = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without API_TOKEN.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Listen on any address also without a token.")] = False,
     test_clock: Annotated[
         bool, typer.Option("--test-clock", help="Let clients drive time by POST /__clock/advance. For tests only.")
     ] = False,

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 SCHEDULED: Final = "[SessionManager] Scheduled cleanup"
+EXPIRING: Final = "[SessionManager] Session ends soon"
 ALARM: Final = "[SessionManager] Alarm triggered"
 WORKERS: Final = "[SessionManager] Worker nodes detected"
 CALLING: Final = "[SessionManager] Calling backend API to delete resources"

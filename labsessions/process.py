@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT)
+
+
+def keep_files_private() -> None:
+    """From now on the files and folders that this process makes are for its user only: 0600 and 0700."""
+    os.umask(0o077)
 
 
 def open_many_files() -> None:

@@ -64,8 +64,10 @@ async def reanchor(
 
 def line(part: Session) -> str:
     """What has become of a part, for people."""
-    user, due = part.lab.user_id, iso(part.due_ms)
-    return f"{user}: runs until {due}" if part.cleanup is None else f"{user}: is tried again at {due}"
+    user = part.lab.user_id
+    if part.cleanup is None:
+        return f"{user}: runs until {iso(part.expires_ms)}"
+    return f"{user}: is tried again at {iso(part.cleanup.retry_ms)}"
 
 
 @contextmanager

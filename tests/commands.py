@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from processes import DEADLINE_SECONDS, INHERITED, ROOT
+from processes import DEADLINE_SECONDS, INHERITED, ROOT, UMASK
 
 
 async def command(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
@@ -20,6 +20,7 @@ async def command(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        umask=UMASK,
     )
     printed, _ = await asyncio.wait_for(process.communicate(), DEADLINE_SECONDS)
     assert process.returncode is not None

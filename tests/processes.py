@@ -18,6 +18,8 @@ POLL_SECONDS = 0.01
 
 # What a process gets of our environment: enough to start Python, and coverage's own variables.
 INHERITED = ("PATH", "HOME", "LANG", "SYSTEMROOT", "COVERAGE_")
+# As most systems have it: what the service makes would be readable for all.
+UMASK = 0o022
 
 SESSION = "/api/v1/labs/sessions"
 
@@ -61,6 +63,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                umask=UMASK,
             )
 
     async def start(self) -> None:

@@ -111,7 +111,7 @@ cleanups = st.builds(
     stuck_since_ms=st.none() | instants,
 )
 
-sessions = st.builds(
+_sessions = st.builds(
     Session,
     generation=generations,
     version=st.integers(1, 10_000),
@@ -123,9 +123,15 @@ sessions = st.builds(
     cleanup=st.none() | cleanups,
 )
 
+# Warnings are to come of active sessions only.
+_leads = st.lists(st.integers(1, LONGEST_MS), min_size=1, max_size=3, unique=True)
+sessions = _sessions | st.builds(
+    structs.replace, _sessions, cleanup=st.none(), leads_ms=_leads.map(lambda leads: tuple(sorted(leads, reverse=True)))
+)
+
 obligations = st.builds(
     structs.replace,
-    sessions,
+    _sessions,
     cleanup=cleanups,
     deleted_ms=instants,
 )

@@ -114,8 +114,12 @@ CONNECTION_FAULTS = {"refused": "refused connection", "TLS error": "TLS error: c
 
 @dataclass
 class UnrulyBackend:
-    """What arrived, by VM, and whether the faults are over. `deleted` are the VMs that were confirmed properly."""
+    """What arrived, by VM, and whether the faults are over. `deleted` are the VMs that were confirmed properly.
 
+    `more` are a test's own faults.
+    """
+
+    more: dict[str, Fault] = field(default_factory=dict)
     port: int = 0
     healed: bool = False
     asked: dict[str, int] = field(default_factory=dict)
@@ -140,8 +144,8 @@ class UnrulyBackend:
         elif path == "/api/v1/labs/delete":
             vm = json.loads(body)["lab_request_id"]
             self.asked[vm] = self.asked.get(vm, 0) + 1
-            if not self.healed and vm in FAULTS:
-                await FAULTS[vm].act(writer)
+            if not self.healed and (fault := self.more.get(vm) or FAULTS.get(vm)):
+                await fault.act(writer)
             else:
                 self.deleted.add(vm)
                 await says("202 Accepted", body=b"{}")(writer)

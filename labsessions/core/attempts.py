@@ -21,16 +21,19 @@ from labsessions.core.messages import (
 from labsessions.core.model import Cleanup, Session, State
 from labsessions.core.parts import abandon, parts, rearmed, replaced, startable, with_cleanup
 from labsessions.core.policy import Policy
+from labsessions.core.warnings import warn
 
 NO_ANSWER = "no outcome of the attempt was stored: the service stopped or lost it"
 
 
 def wake(state: State, now_ms: int, policy: Policy) -> Decision:
-    """Begin the attempt that is due, if one is: the session's first. A stale wake-up changes nothing."""
+    """Warn, or begin the attempt that is due: the session's first. A stale wake-up changes nothing."""
     due = [part for part in startable(state) if part.due_ms <= now_ms]
     if not due:
         return unchanged(state)
     part = due[0] if due[0] is state.session else min(due, key=lambda part: part.due_ms)
+    if part.leads_ms:
+        return warn(state, part, now_ms)
     before = part.cleanup
     if before is not None and before.in_flight:
         lost, events = _failed(part, before, NO_ANSWER, now_ms, now_ms, policy)

@@ -8,10 +8,12 @@ raise only on a bug.
             Create          Update            Delete             Wake                     AttemptEnded
  none       active          not found         not found          –                        –
  active     exists          active, maybe a   none               early: –                 – (stale)
-                            new deadline                         due: cleaning + Clean
+                            new deadline                         warning due: warned
+                                                                 due: cleaning + Clean
  cleaning   exists          being cleaned     none + Abandon     early: –                 all confirmed: none
                                                                  due: attempt + 1, Clean  else: retry noted
 
+Warnings of a deadline are counted off one by one before it may be due (`core.warnings`).
 ExtendBy and ExtendUntil are Updates of the duration, as far as the policy allows (`core.deadline`); at the limit they
 are refused. A Keyed is what it holds, unless its key is known: then it is answered as before (`core.idempotency`).
 With `Policy.owed_after_ms` a Delete also makes the session an *obligation*: it goes on as one that is being cleaned,
@@ -39,7 +41,7 @@ from labsessions.core.messages import (
     Update,
     Wake,
 )
-from labsessions.core.model import State
+from labsessions.core.model import Session, State
 from labsessions.core.parts import startable
 from labsessions.core.policy import Policy
 from labsessions.core.requests import create, delete, extend, update
@@ -59,9 +61,9 @@ def _decide(state: State, message: Unkeyed, now_ms: int, policy: Policy) -> Deci
     session = state.session
     match message:
         case Create():
-            return create(state, message, now_ms)
+            return create(state, message, now_ms, policy)
         case Update() if session is not None:
-            return update(state, session, message, now_ms)
+            return update(state, session, message, now_ms, policy)
         case ExtendBy() | ExtendUntil() if session is not None:
             return extend(state, session, message, now_ms, policy)
         case Delete() if session is not None:
@@ -94,5 +96,15 @@ def is_retry(state: State) -> bool:
     """
     if state.session is not None and state.session.cleanup is None:
         return False
-    first = min(startable(state), key=lambda part: part.due_ms, default=None)
+    first = _first(state)
     return first is not None and first.cleanup is not None and first.cleanup.attempts > 0
+
+
+def is_warning(state: State) -> bool:
+    """Whether what happens at `wake_at` is a warning, which nothing outside has to do with."""
+    first = _first(state)
+    return first is not None and first.leads_ms != ()
+
+
+def _first(state: State) -> Session | None:
+    return min(startable(state), key=lambda part: part.due_ms, default=None)

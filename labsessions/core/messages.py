@@ -151,6 +151,13 @@ class Updated(Struct, frozen=True, gc=False):
     deadline_moved: bool
 
 
+class Expiring(Struct, frozen=True, gc=False):
+    """The session's end is near: `session.expires_ms - at_ms` is what is left. Once per deadline and lead time."""
+
+    session: Session
+    at_ms: int
+
+
 class AttemptStarted(Struct, frozen=True, gc=False):
     """Cleanup attempt number `session.cleanup.attempts` begins; the first one means: deadline reached."""
 
@@ -200,7 +207,7 @@ class Settled(Struct, frozen=True, gc=False):
     at_ms: int
 
 
-Event = Created | Updated | AttemptStarted | AttemptFailed | Stuck | Ended | Owed | TakenOver | Settled
+Event = Created | Updated | Expiring | AttemptStarted | AttemptFailed | Stuck | Ended | Owed | TakenOver | Settled
 
 # --- out: effects ----------------------------------------------------------------------------------------
 

@@ -84,6 +84,8 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
 
     `deleted_ms` is when it was deleted by hand; then it is an obligation: no client sees it any more, `cleanup` is
     there, and `vms` are those of its VMs that no newer session of the user names.
+
+    `leads_ms` are the warnings still to come of this deadline: how long before it, the longest first.
     """
 
     generation: str
@@ -95,6 +97,7 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
     expires_ms: int
     cleanup: Cleanup | None = None
     deleted_ms: int | None = None
+    leads_ms: tuple[int, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -121,8 +124,10 @@ class Session(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def due_ms(self) -> int:
-        """When it is to be attended to: at the deadline, or for the next attempt."""
-        return self.expires_ms if self.cleanup is None else self.cleanup.retry_ms
+        """When it is to be attended to: for a warning, at the deadline, or for the next attempt."""
+        if self.cleanup is not None:
+            return self.cleanup.retry_ms
+        return self.expires_ms - self.leads_ms[0] if self.leads_ms else self.expires_ms
 
 
 class Answered(Struct, frozen=True, kw_only=True, gc=False):

@@ -56,8 +56,8 @@ def rearmed(part: Session, now_ms: int) -> Session:
 
 
 def with_cleanup(part: Session, cleanup: Cleanup) -> Session:
-    """The next version of a part, with this cleanup."""
-    return structs.replace(part, version=part.version + 1, cleanup=cleanup)
+    """The next version of a part, with this cleanup. There is nothing to be warned of any more."""
+    return structs.replace(part, version=part.version + 1, cleanup=cleanup, leads_ms=())
 
 
 def take_over(

@@ -15,6 +15,7 @@ class Policy(Struct, frozen=True, kw_only=True, gc=False):
     may run. `spread`: the largest share of the interval that is added per session, 0 to 0.1, so that sessions
     that failed together don't return together. `stuck_after`: the attempt whose failure labels it stuck.
     `keys_kept_ms`: how long the answer to a request with a key is remembered.
+    `warn_before_ms`: how long before its end a session is warned of, the longest first.
     `owed_after_ms`: how long after a manual delete the service deletes the VMs itself; None: it doesn't at all.
     """
 
@@ -25,6 +26,7 @@ class Policy(Struct, frozen=True, kw_only=True, gc=False):
     stuck_after: int = 12
     owed_after_ms: int | None = None
     keys_kept_ms: int = 86_400_000  # a day: who tries again later than that has asked for something else
+    warn_before_ms: tuple[int, ...] = ()
 
     def retry_after_ms(self, generation: str) -> int:
         """Interval plus this session's own, fixed part of the spread: never shorter than the interval."""

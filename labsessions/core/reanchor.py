@@ -9,6 +9,7 @@ from msgspec import structs
 from labsessions.core.model import Answered, Session, State, duration_ms
 from labsessions.core.parts import with_cleanup
 from labsessions.core.policy import Policy
+from labsessions.core.warnings import leads_ms
 
 # What a clock that is kept right may be set back by, now and then; nobody would notice it in a deadline.
 AHEAD_MS = 1000
@@ -39,7 +40,12 @@ def _near(part: Session, now_ms: int, policy: Policy) -> Session:
             return part
         expires_ms = now_ms + duration_ms(part.lab.duration)
         return structs.replace(
-            part, version=part.version + 1, created_ms=now_ms, updated_ms=now_ms, expires_ms=expires_ms
+            part,
+            version=part.version + 1,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+            expires_ms=expires_ms,
+            leads_ms=leads_ms(expires_ms, now_ms, policy),
         )
     if part.cleanup.retry_ms <= now_ms + policy.longest_wait_ms + AHEAD_MS:
         return part

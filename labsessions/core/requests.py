@@ -28,13 +28,15 @@ from labsessions.core.messages import (
 from labsessions.core.model import Cleanup, Lab, LabChanges, Session, State, duration_ms, named_vms, stretched
 from labsessions.core.parts import abandon, take_over, with_cleanup
 from labsessions.core.policy import Policy
+from labsessions.core.warnings import leads_ms
 
 
-def create(state: State, message: Create, now_ms: int) -> Decision:
+def create(state: State, message: Create, now_ms: int, policy: Policy) -> Decision:
     """A new session, unless one is there. It takes over the VMs it names from older obligations."""
     if state.session is not None:
         return refuse(state, Refusal.EXISTS)
     lab = stretched(message.lab)
+    expires_ms = now_ms + duration_ms(lab.duration)
     session = Session(
         generation=message.generation,
         version=1,
@@ -42,7 +44,8 @@ def create(state: State, message: Create, now_ms: int) -> Decision:
         vms=named_vms(lab.lab_request_id, lab.worker_nodes),
         created_ms=now_ms,
         updated_ms=now_ms,
-        expires_ms=now_ms + duration_ms(lab.duration),
+        expires_ms=expires_ms,
+        leads_ms=leads_ms(expires_ms, now_ms, policy),
     )
     owed, events, effects = take_over(state.owed, session.vms, now_ms)
     after = structs.replace(state, session=session, owed=owed)
@@ -55,7 +58,12 @@ def _is_another(session: Session, message: Update | ExtendBy | ExtendUntil | Del
 
 
 def update(
-    state: State, session: Session, message: Update, now_ms: int, reply: Callable[[Session], Reply] = Current
+    state: State,
+    session: Session,
+    message: Update,
+    now_ms: int,
+    policy: Policy,
+    reply: Callable[[Session], Reply] = Current,
 ) -> Decision:
     """The changes, while no cleanup has begun; `duration` moves the deadline, counted from the creation."""
     if session.cleanup is not None:
@@ -63,16 +71,19 @@ def update(
     if _is_another(session, message):
         return refuse(state, Refusal.CHANGED)
     lab = _changed(session.lab, message.changes)
+    # A deadline in the past is a wake-up that is due: the cleanup starts by the same way as any other.
+    expires_ms = session.created_ms + duration_ms(lab.duration)
+    moved = expires_ms != session.expires_ms
     updated = structs.replace(
         session,
         version=session.version + 1,
         lab=lab,
         vms=tuple(dict.fromkeys(session.vms + named_vms(lab.lab_request_id, lab.worker_nodes))),
         updated_ms=now_ms,
-        # A deadline in the past is a wake-up that is due: the cleanup starts by the same way as any other.
-        expires_ms=session.created_ms + duration_ms(lab.duration),
+        expires_ms=expires_ms,
+        leads_ms=leads_ms(expires_ms, now_ms, policy) if moved else session.leads_ms,
     )
-    event = Updated(updated, deadline_moved=updated.expires_ms != session.expires_ms)
+    event = Updated(updated, deadline_moved=moved)
     owed, events, effects = take_over(state.owed, updated.vms, now_ms)
     after = structs.replace(state, session=updated, owed=owed)
     return Decision(after, (event, *events), effects, reply(updated))
@@ -93,7 +104,7 @@ def extend(state: State, session: Session, message: ExtendBy | ExtendUntil, now_
     reply = partial(Extended, granted_ms=to.granted_ms, partial=to.partial)
     if to.granted_ms == 0:
         return Decision(state, (), (), reply(session))
-    return update(state, session, Update(LabChanges(duration=to.duration)), now_ms, reply)
+    return update(state, session, Update(LabChanges(duration=to.duration)), now_ms, policy, reply)
 
 
 def delete(state: State, session: Session, message: Delete, now_ms: int, policy: Policy) -> Decision:

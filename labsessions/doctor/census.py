@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from labsessions.core.codec import UnreadableStateError, decode
-from labsessions.core.machine import is_retry, wake_at
+from labsessions.core.machine import wake_at
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
 from labsessions.core.projection import iso, owed, row
 from labsessions.doctor.ahead import SET_RIGHT, ahead
 from labsessions.doctor.findings import Finding, fault, ok, warning
-from labsessions.engines.embedded import NAMESPACE
+from labsessions.engines.embedded import NAMESPACE, lane_of
 
 CHECK: Final = "sessions"
 # Enough to see what kind of trouble it is; the rest is counted.
@@ -203,5 +203,5 @@ def _compare_alarm(census: Census, name: str, state: State, due_ms: int | None, 
     # A wake-up that could not be delivered has been put off; it must not be early.
     elif due_ms < expected or (due_ms > expected and not deferrals):
         census.disagree(f"{name}: its wake-up is armed at {iso(due_ms)}, the state wants {iso(expected)}", _REWRITE)
-    elif lane != int(is_retry(state)):
-        census.disagree(f"{name}: its wake-up is in lane {lane}, the state wants {int(is_retry(state))}", _REWRITE)
+    elif lane != (wanted := int(lane_of(state))):
+        census.disagree(f"{name}: its wake-up is in lane {lane}, the state wants {wanted}", _REWRITE)

@@ -10,7 +10,7 @@ from actors.ids import ActorId
 from actors.runtime import Runtime
 from actors.storage import Alarm, Lane, Write
 from labsessions.core.codec import decode, encode
-from labsessions.core.machine import decide, is_retry, wake_at
+from labsessions.core.machine import decide, is_retry, is_warning, wake_at
 from labsessions.core.messages import Abandon, AttemptEnded, Clean, Event, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
@@ -26,14 +26,20 @@ OVERDUE = "the attempt did not end within its limit"
 _WAKE = Wake()
 
 
+def lane_of(state: State) -> Lane:
+    """The lane in which the state's wake-up waits."""
+    if is_warning(state):
+        return Lane.NOTICE
+    return Lane.RETRY if is_retry(state) else Lane.FIRST
+
+
 def write_of(user_id: str, state: State, events: tuple[Event, ...], before: State) -> Write:
     """How a user's state is stored after `before`: its cell, its wake-up and its rows, all derived from it."""
     due_ms = wake_at(state)
-    lane = Lane.RETRY if is_retry(state) else Lane.FIRST
     return Write(
         ActorId(NAMESPACE, user_id),
         cell=encode(state),
-        alarm=None if due_ms is None else Alarm(due_ms, lane),
+        alarm=None if due_ms is None else Alarm(due_ms, lane_of(state)),
         rows=projected(user_id, state, events, before),
     )
 

@@ -11,6 +11,7 @@ from labsessions.core.messages import (
     Created,
     Ended,
     Event,
+    Expiring,
     Owed,
     Settled,
     Stuck,
@@ -31,6 +32,9 @@ def narrate(events: tuple[Event, ...], log: Log) -> None:
         match event:
             case Created() | Updated(deadline_moved=True):
                 log.info(lines.SCHEDULED, **ids, expires_at=iso(session.expires_ms))
+            case Expiring(at_ms=now_ms):
+                left_ms = session.expires_ms - now_ms
+                log.info(lines.EXPIRING, **ids, expires_at=iso(session.expires_ms), remaining_seconds=left_ms / 1000)
             case AttemptStarted():
                 _attempt_started(session, ids, log)
             case AttemptFailed():

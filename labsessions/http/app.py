@@ -4,6 +4,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from labsessions.http import endpoints
+from labsessions.http.credentials import Credentials, UserTokens
 from labsessions.http.description import DescriptionRoutes
 from labsessions.http.door import Door
 from labsessions.http.driven import ADVANCE, ClockRoutes
@@ -11,27 +12,41 @@ from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
 from labsessions.http.health import HealthRoutes, Overview
 from labsessions.http.options import ApiOptions
+from labsessions.http.scopes import RULES, USER_ID, Rule, Scope
 from labsessions.http.sessions import SessionRoutes
 from labsessions.ports import Readiness, Sessions, Time
 
 # Any id that isn't empty; aiohttp's own pattern for a variable would refuse braces in it.
-_VARIABLE = ("{user_id}", "{user_id:[^/]+}")
+_VARIABLE = (USER_ID, "{user_id:[^/]+}")
 
 
 def make_app(
-    sessions: Sessions, readiness: Readiness, options: ApiOptions, time: Time | None = None
+    sessions: Sessions,
+    readiness: Readiness,
+    options: ApiOptions,
+    time: Time | None = None,
+    user_tokens: UserTokens | None = None,
 ) -> web.Application:
-    """The application of CONTRACT §1 over this engine; with `time`, clients may drive it."""
-    app = web.Application(middlewares=[Door(options).handle], client_max_size=options.max_body_bytes)
+    """The application of CONTRACT §1 over this engine; with `time`, clients may drive it.
+
+    With `user_tokens`, a user that brings one may touch its own session.
+    """
+    rules: dict[web.AbstractRoute, Rule] = {}
+    door = Door(options, rules, Credentials(options, user_tokens))
+    app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
+    app.on_response_prepare.append(door.complete)
+    app[RULES] = rules
     for endpoint, handler in _routes(sessions, readiness, options):
-        path = endpoint.path.replace(*_VARIABLE)
-        if endpoint.method == "GET":
-            app.router.add_get(path, handler)  # answers HEAD as well
-        else:
-            app.router.add_route(endpoint.method, path, handler)
+        _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
     if time is not None:
-        app.router.add_post(ADVANCE, ClockRoutes(time, options.body_seconds).advance)
+        _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
     return app
+
+
+def _add(app: web.Application, method: str, path: str, scope: Scope, handler: Handler) -> None:
+    for each in ("HEAD", "GET") if method == "GET" else (method,):
+        route = app.router.add_route(each, path.replace(*_VARIABLE), handler)
+        app[RULES][route] = Rule.of(scope, path)
 
 
 def _routes(sessions: Sessions, readiness: Readiness, options: ApiOptions) -> list[tuple[Endpoint, Handler]]:

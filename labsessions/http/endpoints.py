@@ -9,18 +9,23 @@ from labsessions.http.errors import (
     BODY_TOO_SLOW,
     BODY_UNREADABLE,
     EMPTY_BODY,
+    FORBIDDEN,
     INTERNAL,
     INVALID_CONDITION,
     INVALID_FIELD,
     INVALID_JSON,
     INVALID_KEY,
+    KEYS_UNAVAILABLE,
     MISSING_FIELDS,
     NOT_AN_OBJECT,
     NOTHING_TO_UPDATE,
     OF_REFUSAL,
+    TOKEN_EXPIRED,
+    TOO_MANY_REQUESTS,
     UNAUTHORIZED,
     Problem,
 )
+from labsessions.http.scopes import Scope
 
 
 class Answer(NamedTuple):
@@ -38,11 +43,10 @@ class Endpoint(NamedTuple):
     method: str
     path: str
     description: str
+    scope: Scope
     answers: tuple[Answer, ...]
     body: str | None = None
     problems: tuple[Problem, ...] = ()
-    open: bool = False
-    """Whether it needs no token."""
     conditional: bool = False
     """Whether it heeds `If-Match`."""
     repeatable: bool = False
@@ -54,9 +58,10 @@ class Endpoint(NamedTuple):
 
     def all_problems(self) -> tuple[Problem, ...]:
         """Its own ways to fail, and those of every route."""
-        return (*self.problems, *(() if self.open else (UNAUTHORIZED,)), INTERNAL)
+        return (*self.problems, *(() if self.scope is Scope.OPEN else _OF_CREDENTIALS), INTERNAL)
 
 
+_OF_CREDENTIALS: Final = (UNAUTHORIZED, TOKEN_EXPIRED, FORBIDDEN, TOO_MANY_REQUESTS, KEYS_UNAVAILABLE)
 SESSIONS: Final = "/api/v1/labs/sessions"
 _OF_BODY: Final = (BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE)
 _OF_CONDITION: Final = (INVALID_CONDITION, OF_REFUSAL[Refusal.CHANGED])
@@ -67,6 +72,7 @@ CREATE: Final = Endpoint(
     "POST",
     SESSIONS,
     "Start a lab session",
+    Scope.OWN,
     answers=(Answer(201, "Lab session created successfully", "Session"),),
     body="Lab",
     problems=(*_OF_BODY, MISSING_FIELDS, *_OF_KEY, OF_REFUSAL[Refusal.EXISTS]),
@@ -76,6 +82,7 @@ SHOW: Final = Endpoint(
     "GET",
     f"{SESSIONS}/user/{{user_id}}",
     "Show the user's lab session",
+    Scope.OWN,
     answers=(Answer(200, "Lab session retrieved successfully", "Session"),),
     problems=(_NOT_FOUND,),
 )
@@ -83,6 +90,7 @@ UPDATE: Final = Endpoint(
     "PUT",
     f"{SESSIONS}/{{user_id}}",
     "Change the user's lab session",
+    Scope.OWN,
     answers=(Answer(200, "Lab session updated successfully", "Session"),),
     body="LabChanges",
     problems=(
@@ -95,6 +103,7 @@ EXTEND: Final = Endpoint(
     "POST",
     f"{SESSIONS}/{{user_id}}/extend",
     "Move the end of the user's lab session",
+    Scope.OWN,
     answers=(Answer(200, "Lab session extended successfully", "ExtendedSession"),),
     body="Extension",
     problems=(
@@ -108,6 +117,7 @@ DELETE: Final = Endpoint(
     "DELETE",
     f"{SESSIONS}/{{user_id}}",
     "End the user's lab session",
+    Scope.OWN,
     answers=(Answer(200, "Lab session deleted successfully", "Deleted"),),
     problems=(*_OF_CONDITION, _NOT_FOUND),
     conditional=True,
@@ -116,44 +126,44 @@ HEALTH: Final = Endpoint(
     "GET",
     "/health",
     "Whether the service answers",
+    Scope.OPEN,
     answers=(Answer(200, "It does", "Health", enveloped=False),),
-    open=True,
 )
 LIVE: Final = Endpoint(
     "GET",
     "/health/live",
     "Whether the process is alive",
+    Scope.OPEN,
     answers=(Answer(200, "The event loop turns", "Alive", enveloped=False),),
-    open=True,
 )
 READY: Final = Endpoint(
     "GET",
     "/health/ready",
     "Whether the service can do its work, and what is wrong",
+    Scope.OPEN,
     answers=(
         Answer(200, "It can", "Readiness", enveloped=False),
         Answer(503, "It cannot: the store or the dispatcher is in trouble", "Readiness", enveloped=False),
     ),
-    open=True,
 )
 OVERVIEW: Final = Endpoint(
     "GET",
     "/",
     "This overview",
+    Scope.OPEN,
     answers=(Answer(200, "The overview", "Overview", enveloped=False),),
-    open=True,
 )
 DESCRIPTION: Final = Endpoint(
     "GET",
     "/openapi.json",
     "The description of this API for programs (OpenAPI 3.1)",
+    Scope.OPEN,
     answers=(Answer(200, "The description", "Description", enveloped=False),),
-    open=True,
 )
 REFERENCE: Final = Endpoint(
     "GET",
     "/docs",
     "The description of this API for people",
+    Scope.OPEN,
     answers=(Answer(200, "A page", "Page", enveloped=False),),
-    open=True,
 )

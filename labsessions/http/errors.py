@@ -30,17 +30,32 @@ class Problem(NamedTuple):
 
 
 class RefusedError(Exception):
-    """A request is answered with `problem`, a 4xx; `user` is for the log line, where it is known."""
+    """A request is answered with `problem`; `user` and `detail` are for the log line, where they are known."""
 
-    def __init__(self, problem: Problem, *, user: str | None = None) -> None:
+    def __init__(self, problem: Problem, *, user: str | None = None, detail: str | None = None) -> None:
         super().__init__(problem.text)
         self.problem = problem
         self.user = user
+        self.detail = detail
 
 
 UNAUTHORIZED: Final = Problem(
     401, "unauthorized", "Invalid or missing authentication token", {"WWW-Authenticate": "Bearer"}
 )
+# The same words, as the contract has them; the code tells a front end to fetch a fresh token.
+TOKEN_EXPIRED: Final = Problem(
+    401,
+    "token_expired",
+    "Invalid or missing authentication token",
+    {"WWW-Authenticate": 'Bearer error="invalid_token", error_description="The token has expired"'},
+)
+KEYS_UNAVAILABLE: Final = Problem(
+    503, "keys_unavailable", "Tokens of users cannot be checked at the moment", {"Retry-After": "60"}
+)
+FORBIDDEN: Final = Problem(
+    403, "forbidden", "This token does not allow that", {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+)
+TOO_MANY_REQUESTS: Final = Problem(429, "too_many_requests", "Too many requests")
 ROUTE_NOT_FOUND: Final = Problem(404, "route_not_found", "Route not found")
 BODY_TOO_LARGE: Final = Problem(413, "body_too_large", "Request body too large")
 BODY_UNREADABLE: Final = Problem(400, "body_unreadable", "Request body could not be read")
@@ -88,3 +103,8 @@ METHOD_NOT_ALLOWED: Final = Problem(405, "method_not_allowed", "Method not allow
 def method_not_allowed(allowed: set[str]) -> Problem:
     """405 for a known path; `Allow` names the route's methods and OPTIONS, which every route answers."""
     return METHOD_NOT_ALLOWED._replace(headers={"Allow": ", ".join(sorted(allowed | {"OPTIONS"}))})
+
+
+def too_many_requests(seconds: int) -> Problem:
+    """429; `seconds` from now one will be allowed."""
+    return TOO_MANY_REQUESTS._replace(headers={"Retry-After": str(seconds)})

@@ -18,6 +18,8 @@ from labsessions.http.errors import (
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
 from labsessions.http.idempotency import KEY, PATTERN, REPLAYED
+from labsessions.http.schemes import SCHEMES, security
+from labsessions.http.wire import failure_body
 
 _JSON: Final = "application/json"
 _INSTANT: Final = {"type": "string", "format": "date-time"}
@@ -50,6 +52,7 @@ _EXAMPLES: Final = {"Lab": EXAMPLE, "LabChanges": EXAMPLE_CHANGES, "Extension": 
 # Of no route: the first two aren't even requests.
 _ANYWHERE: Final = (MALFORMED, HEAD_TOO_LARGE, ROUTE_NOT_FOUND, METHOD_NOT_ALLOWED)
 
+_REQUEST_ID: Final = "4ba57204c5e8485d9f7ed337000000000001"
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
 _KEY: Final = "Makes it safe to send the request again: the same key and body get the same answer, for a day"
 _REPLAYED: Final = "`true` if the answer was given before, and nothing was done this time"
@@ -61,6 +64,10 @@ One running lab session per user; the service deletes the session's VMs when its
 Successes are `{"success": true, "data": …, "message": …}`, failures `{"success": false, "error": …, "code": …,
 "request_id": …}`. Programs go by `code`, which never changes; `request_id` finds the service's log lines. New members
 may be added to any answer.
+
+Where credentials are set up, a request has the header `Authorization: Bearer …`. The tokens of the platform and of
+operators are for all users. A user's own token, a JWT, is for the session of its `sub`: with anybody else's id the
+answer is 403, whether there is such a session or not. After a 429 or 503, `Retry-After` has the seconds to wait.
 """
 
 
@@ -75,7 +82,7 @@ def document(version: str, endpoints: Iterable[Endpoint], fields: SessionFields)
         "paths": paths,
         "components": {
             "schemas": _schemas(fields),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": SCHEMES,
         },
     }
 
@@ -84,7 +91,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.description,
         "operationId": f"{endpoint.method.lower()}{endpoint.path.translate(_NO_PUNCTUATION)}",
-        "security": [] if endpoint.open else [{"token": []}],
+        "security": security(endpoint.scope),
         "responses": {
             **{str(answer.status): _success(answer, repeatable=endpoint.repeatable) for answer in endpoint.answers},
             **_failures(endpoint.all_problems()),
@@ -133,7 +140,8 @@ def _failure(problems: tuple[Problem, ...]) -> dict[str, Any]:
     codes = [problem.code for problem in problems]
     schema = {"allOf": [_reference("Failure"), {"properties": {"code": {"enum": codes}}}]}
     described = "; ".join(f"`{problem.code}`: {problem.text}" for problem in problems)
-    return {"description": described, "content": {_JSON: {"schema": schema}}}
+    examples = {problem.code: {"value": failure_body(problem, _REQUEST_ID)} for problem in problems}
+    return {"description": described, "content": {_JSON: {"schema": schema, "examples": examples}}}
 
 
 def codes(endpoints: Iterable[Endpoint]) -> dict[str, Problem]:

@@ -7,14 +7,19 @@ from dataclasses import dataclass, field
 class ApiOptions:
     """The front door's settings; ValueError for an empty token, which an empty `Bearer` would match.
 
-    `tokens`: any one of them opens the door, none at all leaves it open. `cors_origins`: `*` or a list of origins.
-    `idle_seconds`: how long a connection may be silent, or a head take. `body_seconds`: how long a body may take.
-    `not_configured`: names of settings that `/` reports as missing. `version`: of the service, shown at `/`.
+    `tokens`: any one of them opens the API, for all users; `admin_tokens`: what operators do as well. With none at all,
+    and no users' tokens either, the door is open. `rate_per_second` (0: no limit) and `rate_burst` are for each caller.
+    `cors_origins`: `*` or a list of origins. `idle_seconds`: how long a connection may be silent, or a head take.
+    `body_seconds`: how long a body may take. `not_configured`: names of settings that `/` reports as missing.
+    `version`: of the service, shown at `/`.
     """
 
     version: str
     tokens: tuple[str, ...] = field(default=(), repr=False)  # secrets stay out of logs and tracebacks
+    admin_tokens: tuple[str, ...] = field(default=(), repr=False)
     cors_origins: tuple[str, ...] = ("*",)
+    rate_per_second: float = 0
+    rate_burst: int = 20
     max_body_bytes: int = 262_144  # 256 KiB (CONTRACT §1); a session with a hundred workers has 20 KiB
     max_duration_minutes: float = 43_200  # 30 days: longer is a typing error, not a lab
     not_configured: tuple[str, ...] = ()
@@ -23,5 +28,22 @@ class ApiOptions:
     body_seconds: float = 30.0  # for a body of 256 KiB, 9 KiB a second
 
     def __post_init__(self) -> None:
-        if not all(self.tokens):
+        if not all((*self.tokens, *self.admin_tokens)):
             raise ValueError("an API token must not be empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtOptions:
+    """How tokens of users are checked: `iss`, what `aud` has in it, and either the URL of public keys or a secret.
+
+    ValueError if one of them is missing: no key would be a key that everybody knows.
+    """
+
+    issuer: str
+    audience: str
+    jwks_url: str = ""
+    hs256_key: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not (self.issuer and self.audience and bool(self.jwks_url) != bool(self.hs256_key)):
+            raise ValueError("tokens of users need an issuer, an audience, and one of jwks_url and hs256_key")

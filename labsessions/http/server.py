@@ -12,8 +12,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from labsessions import log_lines
-from labsessions.http.door import REQUEST_ID, request_id_of
+from labsessions.http.door import request_id_of
 from labsessions.http.errors import HEAD_TOO_LARGE, INTERNAL, MALFORMED, Problem
+from labsessions.http.headers import REQUEST_ID, SECURITY
 from labsessions.http.wire import failure
 
 # Lines about what isn't HTTP: enough to see that there is trouble and whence, for people; the others are counted.
@@ -88,7 +89,7 @@ class Connection(web.RequestHandler):
             problem = INTERNAL
             _log.error(log_lines.UNHANDLED, request_id=request_id, exc_info=exc)
         answer = failure(problem, request_id)
-        answer.headers[REQUEST_ID] = request_id
+        answer.headers.update({REQUEST_ID: request_id, **SECURITY})
         answer.force_close()
         return answer
 

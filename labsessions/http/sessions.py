@@ -2,7 +2,6 @@
 
 import uuid
 from typing import TypeVar
-from urllib.parse import unquote_to_bytes
 
 import structlog
 from aiohttp import web
@@ -11,12 +10,12 @@ from labsessions import log_lines
 from labsessions.core.messages import Create, Current, Delete, Extended, Message, Refusal, Show, Update
 from labsessions.core.model import Session
 from labsessions.core.projection import public
-from labsessions.http.checks import is_user_id
 from labsessions.http.conditions import named_tags, tagged
 from labsessions.http.errors import EMPTY_BODY, OF_REFUSAL, RefusedError
 from labsessions.http.extension import extension, granted
 from labsessions.http.fields import SessionFields
 from labsessions.http.idempotency import keyed, marked
+from labsessions.http.scopes import require_own, user_in_path
 from labsessions.http.wire import parse_object, read_body, success
 from labsessions.log_lines import bound_logger
 from labsessions.ports import EngineError, Sessions
@@ -37,6 +36,7 @@ class SessionRoutes:
         """POST: start the user's session; 409 if there is one."""
         raw = await read_body(request, self._body_seconds)
         lab = self._fields.lab(parse_object(raw), new_id=str(uuid.uuid4()))
+        require_own(request, lab.user_id)
         asked = keyed(request, raw, Create(generation=str(uuid.uuid4()), lab=lab))
         reply = await self._reply(lab.user_id, asked, Current)
         self._log.info(log_lines.REPEATED if reply.replayed else log_lines.CREATED, **_names(reply.session))
@@ -45,13 +45,13 @@ class SessionRoutes:
 
     async def show(self, request: web.Request) -> web.Response:
         """GET: the user's session; 404 if there is none."""
-        session = await self._ask(_user_id(request), Show())
+        session = await self._ask(user_in_path(request), Show())
         return tagged(success(self._seen_now(session), "Lab session retrieved successfully"), session)
 
     async def update(self, request: web.Request) -> web.Response:
         """PUT: change members; what is wrong with the body is said before what is wrong with the session."""
         changes = self._fields.changes(parse_object(await self._raw_body(request)))
-        session = await self._ask(_user_id(request), Update(changes, named_tags(request)))
+        session = await self._ask(user_in_path(request), Update(changes, named_tags(request)))
         self._log.info(log_lines.UPDATED, **_names(session))
         return tagged(success(self._seen_now(session), "Lab session updated successfully"), session)
 
@@ -59,7 +59,7 @@ class SessionRoutes:
         """POST …/extend: move the deadline as far as the limit allows; the answer says how far that was."""
         raw = await self._raw_body(request)
         asked = keyed(request, raw, extension(parse_object(raw), named_tags(request)))
-        reply = await self._reply(_user_id(request, segment=-2), asked, Extended)
+        reply = await self._reply(user_in_path(request), asked, Extended)
         data = self._seen(reply)
         data["extension"] = moved = granted(reply, self._sessions.policy)
         line = log_lines.REPEATED if reply.replayed else log_lines.EXTENDED
@@ -69,7 +69,7 @@ class SessionRoutes:
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: end the session by hand, with its wake-up and any attempt in flight (CONTRACT §3.5)."""
-        ended = await self._reply(_user_id(request), Delete(named_tags(request)), Current)
+        ended = await self._reply(user_in_path(request), Delete(named_tags(request)), Current)
         session = ended.session
         if not ended.owed:  # else its cleanup is still to come, of which the engine has its own line
             self._log.info(log_lines.CANCELLED, **_names(session))
@@ -104,20 +104,6 @@ class SessionRoutes:
 
     def _seen_now(self, session: Session) -> dict[str, object]:
         return public(session, self._sessions.now_ms(), self._sessions.policy)
-
-
-def _user_id(request: web.Request, segment: int = -1) -> str | None:
-    """This segment of the path, percent-decoded; None if it is no valid id, so that nobody has it.
-
-    Decoded here, because the router leaves invalid UTF-8 as it was: `%FF` would be the user named "%FF".
-    """
-    user_id = request.rel_url.raw_path.split("/")[segment]
-    if "%" in user_id:
-        try:
-            user_id = unquote_to_bytes(user_id).decode()
-        except UnicodeError:
-            return None
-    return user_id if is_user_id(user_id) else None
 
 
 def _names(session: Session) -> dict[str, str]:

@@ -14,6 +14,10 @@ REDACTED: Final = "[redacted]"
 # hide nothing, as it can be guessed. No line of ours holds a secret in the first place; this is the net below.
 SHORTEST_SECRET: Final = 8
 
+# A JWT begins with the JSON `{"`. Users' tokens are not known beforehand, but they look like nothing else.
+JWT_BEGINS: Final = "eyJ"
+_JWT: Final = r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+
 
 class Json:
     """One JSON object on one line: `timestamp`, `level` and `event` first, then the fields as they were bound."""
@@ -69,19 +73,20 @@ def described(value: object) -> str:
 
 
 class Redactor:
-    """Takes the secrets out of rendered lines, so that nothing that is logged can be forgotten."""
+    """Takes secrets and JWTs out of rendered lines, so that nothing that is logged can be forgotten."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         # As they are, as `repr` writes them, and both as JSON writes them; the longest first, as one may hold another.
         plain = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         shown = plain | {repr(secret)[1:-1] for secret in plain}
         forms = shown | {msgspec.json.encode(form).decode()[1:-1] for form in shown}
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._pattern = re.compile("|".join(re.escape(form) for form in self._forms))
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._marks = (*longest_first, JWT_BEGINS)
+        self._pattern = re.compile("|".join([*(re.escape(form) for form in longest_first), _JWT]))
 
     def _touched(self, line: str) -> bool:
         # A plain search for each is three times faster than the pattern, and nearly no line holds any.
-        return any(form in line for form in self._forms)
+        return any(mark in line for mark in self._marks)
 
     def in_text(self, line: str) -> str:
         """The line with every secret replaced."""

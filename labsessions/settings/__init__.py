@@ -6,7 +6,7 @@
 from labsessions.settings.load import load
 from labsessions.settings.model import Settings
 from labsessions.settings.secrets import Secrets
-from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Log
+from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Jwt, Log
 from labsessions.settings.sources import SettingsError
 
-__all__ = ["Actors", "Api", "Backend", "Cleanup", "Log", "Secrets", "Settings", "SettingsError", "load"]
+__all__ = ["Actors", "Api", "Backend", "Cleanup", "Jwt", "Log", "Secrets", "Settings", "SettingsError", "load"]

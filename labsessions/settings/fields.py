@@ -6,6 +6,7 @@ They take what a TOML file, an environment variable or a flag can say, and must 
 import json
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -42,6 +43,17 @@ def _origin(value: str) -> str:
     return value
 
 
+def _web_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        plain = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        plain = False
+    if value and (not plain or "@" in parts.netloc or re.search(r"[\s#\\]", value) or not value.isprintable()):
+        raise PydanticCustomError("web_url", "input should be http:// or https:// with a host, and without a password")
+    return value
+
+
 def _host(value: str) -> str:
     if re.search(r"\s", value):
         raise PydanticCustomError("host", "input should be a host name or an IP address")
@@ -50,6 +62,7 @@ def _host(value: str) -> str:
 
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
 ManualDelete = Annotated[Literal["cancel", "ensure"], BeforeValidator(_lower)]
@@ -61,3 +74,6 @@ Origins = Annotated[tuple[Origin, ...], BeforeValidator(_items)]
 # Only refusals can mean "it is gone": a 2xx confirms anyway, and 1xx and 3xx say nothing of the VM.
 GoneStatus = Annotated[int, BeforeValidator(_number), Field(ge=400, le=599)]
 GoneStatuses = Annotated[tuple[GoneStatus, ...], BeforeValidator(_items)]
+
+LeadMinute = Annotated[float, BeforeValidator(_number), Field(ge=0.001, le=1440)]
+LeadMinutes = Annotated[tuple[LeadMinute, ...], BeforeValidator(_items)]

@@ -1,5 +1,6 @@
 """Puts the layers together: flag, environment, config file, default; and reports all that is wrong at once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # Where pydantic's own words show a Python class.
 MESSAGES = {"path_type": "input should be a path"}
+CREDENTIALS_IN_URL = re.compile(r"//[^/\s]*@")  # refused, and no reason to show them
 LONGEST_VALUE = 80  # of a wrong value in a message: enough to recognise it
 
 
@@ -55,11 +57,14 @@ def _fault(details: "ErrorDetails", layers: Sequence[Layer]) -> str:
     what = message[0].lower() + message[1:]
     if index is not None:
         what = f"item {index + 1}: {what}"
-    value, origin = next(found for layer in layers if (found := layer.get(key)))
+    found = next((found for layer in layers if (found := layer.get(key))), None)
+    if found is None:  # a section as a whole
+        return f"{'.'.join(key)}: {what}"
+    value, origin = found
     if key[0] == "secrets":
         name = _variable(key[1])
         return f"{name}: {what}" if origin == name else f"{name} from {origin}: {what}"
-    shown = repr(value)
+    shown = CREDENTIALS_IN_URL.sub("//…@", repr(value))
     if len(shown) > LONGEST_VALUE:
         shown = shown[:LONGEST_VALUE] + "…"
     return f"{'.'.join(key)} = {shown} from {origin}: {what}"

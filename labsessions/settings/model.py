@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from labsessions.core.policy import Policy
 from labsessions.settings.fields import Float, Host, Int
 from labsessions.settings.secrets import Secrets
-from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Clock, Log, Storage
+from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Clock, Jwt, Log, Storage, Warnings
 
 
 class Settings(BaseSettings):
@@ -26,14 +26,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
-    # Secrets and `insecure` stand first: what is validated later (`host`) may look at what stands before.
+    # Secrets, `insecure` and `jwt` stand first: what is validated later (`host`) may look at what stands before.
     secrets: Secrets = Field(
         default=Secrets(), description="From the environment or files, never from the config file."
     )
-    insecure: bool = Field(default=False, description="Listen on any address even without API_TOKEN.")
+    insecure: bool = Field(default=False, description="Listen on any address even without a token.")
+    jwt: Jwt = Jwt()
     host: Host = Field(
         default="127.0.0.1",
-        description="The address to listen on; without API_TOKEN a loopback address.",
+        description="The address to listen on; without a token a loopback address.",
     )
     port: Int = Field(
         default=8787, ge=0, le=65_535, description="The port to listen on (0 to 65535; 0 chooses a free one)."
@@ -54,23 +55,41 @@ class Settings(BaseSettings):
     api: Api = Api()
     backend: Backend = Backend()
     cleanup: Cleanup = Cleanup()
+    warnings: Warnings = Warnings()
     storage: Storage = Storage()
     actors: Actors = Actors()
     clock: Clock = Clock()
     log: Log = Log()
+
+    @field_validator("jwt")
+    @classmethod
+    def _one_key_for_one_purpose(cls, jwt: Jwt, info: ValidationInfo) -> Jwt:
+        """Tokens that the provider made for others, or that others made, must open nothing here."""
+        secrets: Secrets | None = info.data.get("secrets")  # None if faulty itself; that is reported on its own
+        shared = secrets is not None and secrets.jwt_key is not None
+        if shared and jwt.jwks_url:
+            raise PydanticCustomError("two_keys", "set either JWT_HS256_KEY or jwt.jwks_url, not both")
+        if (shared or jwt.jwks_url) and not (jwt.issuer and jwt.audience):
+            raise PydanticCustomError("whose", "tokens of users need jwt.issuer and jwt.audience as well")
+        return jwt
 
     @field_validator("host")
     @classmethod
     def _loopback_without_token(cls, host: str, info: ValidationInfo) -> str:
         """Without a token anyone who reaches the port may delete labs; so only this machine reaches it."""
         known: dict[str, Any] = info.data  # lacks what is faulty itself; that is reported on its own
-        unprotected = "secrets" in known and not known["secrets"].api_tokens and known.get("insecure") is False
-        if unprotected and not is_loopback(host):
+        told = {"secrets", "jwt"} <= known.keys() and known.get("insecure") is False
+        if told and not is_guarded(known["secrets"], known["jwt"]) and not is_loopback(host):
             raise PydanticCustomError(
                 "loopback",
-                "without API_TOKEN only loopback addresses are allowed; set API_TOKEN or pass --insecure",
+                "without a token only loopback addresses are allowed; set API_TOKEN or pass --insecure",
             )
         return host
+
+    @property
+    def users_have_tokens(self) -> bool:
+        """Whether users may come with tokens of their own."""
+        return bool(self.jwt.jwks_url) or self.secrets.jwt_key is not None
 
     def policy(self) -> Policy:
         """The numbers that the core decides by."""
@@ -81,6 +100,7 @@ class Settings(BaseSettings):
             spread=self.cleanup.retry_spread,
             stuck_after=self.cleanup.stuck_after_attempts,
             owed_after_ms=self.cleanup.owed_after_ms,
+            warn_before_ms=self.warnings.warn_before_ms,
         )
 
     @classmethod
@@ -94,6 +114,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is passed: the process's environment is never read behind the caller's back."""
         return (init_settings,)
+
+
+def is_guarded(secrets: Secrets, jwt: Jwt) -> bool:
+    """Whether any credential is asked for."""
+    return bool(secrets.api_tokens or secrets.admin_tokens or secrets.jwt_key or jwt.jwks_url)
 
 
 def is_loopback(host: str) -> bool:

@@ -11,22 +11,38 @@ from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 BACKEND_API_URL: Final = "BACKEND_API_URL"
 BACKEND_API_TOKEN: Final = "BACKEND_API_TOKEN"  # noqa: S105 - a variable's name
 API_TOKEN: Final = "API_TOKEN"  # noqa: S105 - a variable's name
+ADMIN_TOKEN: Final = "ADMIN_TOKEN"  # noqa: S105 - a variable's name
+JWT_HS256_KEY: Final = "JWT_HS256_KEY"
 
 # The field of `Secrets` that each variable fills.
 FIELDS: Final = {
     BACKEND_API_URL: "backend_api_url",
     BACKEND_API_TOKEN: "backend_api_token",
     API_TOKEN: "api_tokens",
+    ADMIN_TOKEN: "admin_tokens",
+    JWT_HS256_KEY: "jwt_key",
 }
 
 # What a header can carry without quoting: visible ASCII.
 SENDABLE = re.compile(r"[!-~]+")
+# RFC 7518, 3.2: a key at least as long as the hash. A shorter one can be guessed from any token that it signed.
+SHORTEST_KEY_BYTES = 32
+# How a public key begins. Anybody may have it, and could sign with it.
+PUBLIC_KEY = re.compile(r"-----BEGIN |ssh-|ecdsa-|\{")
 
 
 class Unreadable(NamedTuple):
@@ -96,6 +112,15 @@ def _sendable(token: SecretStr) -> SecretStr:
     return token
 
 
+def _signing(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if PUBLIC_KEY.match(text) is not None:
+        raise PydanticCustomError("public_key", "must be a shared secret; for public keys set jwt.jwks_url")
+    if len(text.encode()) < SHORTEST_KEY_BYTES:
+        raise PydanticCustomError("short_key", "must have at least 32 bytes")
+    return key
+
+
 def _base_url(url: str) -> str:
     """The address without its trailing slash, as paths are appended to it."""
     try:
@@ -113,18 +138,30 @@ def _base_url(url: str) -> str:
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Token = Annotated[SecretStr, AfterValidator(_sendable)]
+SigningKey = Annotated[SecretStr, AfterValidator(_signing)]
 
 
 class Secrets(BaseModel):
-    """The backend's address and token, and the tokens that callers may use; what is not set is None or empty."""
+    """The backend's address and token, and what callers may use or sign with; what is not set is None or empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     backend_api_url: Annotated[BaseUrl | None, BeforeValidator(_revealed)] = None
     backend_api_token: Annotated[Token | None, BeforeValidator(_readable)] = None
     api_tokens: Annotated[tuple[Token, ...], BeforeValidator(_separated)] = ()
+    admin_tokens: Annotated[tuple[Token, ...], BeforeValidator(_separated)] = ()
+    jwt_key: Annotated[SigningKey | None, BeforeValidator(_readable)] = None
+
+    @field_validator("admin_tokens")
+    @classmethod
+    def _only_operators(cls, tokens: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        """Else every holder of the one would be an operator."""
+        if set(tokens) & set(info.data.get("api_tokens", ())):
+            raise PydanticCustomError("same_token", "must be another token than API_TOKEN")
+        return tokens
 
     def to_redact(self) -> tuple[str, ...]:
         """The values that must appear in no log line."""
-        tokens = self.api_tokens if self.backend_api_token is None else (*self.api_tokens, self.backend_api_token)
+        single = (self.backend_api_token, self.jwt_key)
+        tokens = (*self.api_tokens, *self.admin_tokens, *(secret for secret in single if secret is not None))
         return tuple(token.get_secret_value() for token in tokens)

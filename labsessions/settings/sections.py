@@ -6,10 +6,21 @@ or the environment: see `sources`.
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from labsessions.settings.fields import Float, Format, GoneStatuses, Int, Level, ManualDelete, Origins
+from labsessions.settings.fields import (
+    Float,
+    Format,
+    GoneStatuses,
+    Int,
+    LeadMinutes,
+    Level,
+    ManualDelete,
+    Origins,
+    WebUrl,
+)
 
 DAY_S = 86_400
 MIB = 1_048_576
+MINUTE_MS = 60_000
 SHORTEST_S = 0.01  # ten milliseconds: shorter times are lost in the noise of a busy event loop
 # Ten years: far above any lab, far below the year 9999, where dates end.
 LONGEST_LAB_MINUTES = 10 * 366 * 24 * 60
@@ -41,11 +52,30 @@ class Api(_Section):
         default=("*",),
         description='The browser origins that may call the API, e.g. "https://labs.example"; "*" is any.',
     )
+    rate_per_second: Float = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="How many requests each caller may make per second (0 to 100000; 0 is no limit).",
+    )
+    rate_burst: Int = Field(
+        default=20, ge=1, le=100_000, description="How many of them may come at once after a pause (1 to 100000)."
+    )
 
     @property
     def total_limit_minutes(self) -> float:
         """The limit in force of all that a lab may last."""
         return self.max_total_minutes or self.max_duration_minutes
+
+
+class Jwt(_Section):
+    """How tokens of users are checked; a key for HS256 is a secret, JWT_HS256_KEY."""
+
+    jwks_url: WebUrl = Field(
+        default="", description="Where the identity provider publishes its public keys; empty is none."
+    )
+    issuer: str = Field(default="", description="What `iss` must be; needed if users have tokens.")
+    audience: str = Field(default="", description="What `aud` must have in it; needed if users have tokens.")
 
 
 class Backend(_Section):
@@ -153,6 +183,21 @@ class Cleanup(_Section):
     def attempt_limit_ms(self) -> int:
         """The limit in force: the timeout, but at most half of the interval, so that attempts cannot overlap."""
         return min(round(self.attempt_timeout_seconds * 1000), self.retry_interval_ms // 2)
+
+
+class Warnings(_Section):
+    """What learners are told before the end."""
+
+    lead_minutes: LeadMinutes = Field(
+        default=(5,),
+        max_length=5,
+        description="How many minutes before its end a session is warned of (up to 5 numbers, each 0.001 to 1440).",
+    )
+
+    @property
+    def warn_before_ms(self) -> tuple[int, ...]:
+        """The lead times in whole milliseconds, each once, the longest first."""
+        return tuple(sorted({round(minutes * MINUTE_MS) for minutes in self.lead_minutes}, reverse=True))
 
 
 class Storage(_Section):

@@ -24,7 +24,7 @@ CONFIG: Final = f"{PREFIX}CONFIG"
 Key = tuple[str, ...]
 
 # Names in a config file that can only mean a secret, or the address that the contract keeps with them.
-SECRET_NAME = re.compile(r"token|secret|password|credential|api.?key|ur[il]$", re.IGNORECASE)
+SECRET_NAME = re.compile(r"token|secret|password|credential|api.?key|\bjwt.*key|ur[il]$", re.IGNORECASE)
 
 
 class SettingsError(Exception):
@@ -163,10 +163,11 @@ def _fill(layer: Layer, document: Mapping[str, Any], path: Path) -> None:
 
 
 def _refusal(dotted: str) -> str:
+    words = {"jwt": secrets.JWT_HS256_KEY, "backend": secrets.BACKEND_API_TOKEN, "admin": secrets.ADMIN_TOKEN}
     if re.search(r"ur[il]$", dotted, re.IGNORECASE):
         name = secrets.BACKEND_API_URL
     else:
-        name = secrets.BACKEND_API_TOKEN if "backend" in dotted.lower() else secrets.API_TOKEN
+        name = next((name for word, name in words.items() if word in dotted.lower()), secrets.API_TOKEN)
     return f"secrets don't belong in a config file; set {name} or {name}_FILE in the environment"
 
 

@@ -2,7 +2,8 @@
 
 1. A session, an obligation or an answer to remember exists exactly if one wake-up is armed for its user; no answer is
    remembered for ever.
-2. No cleanup call before the deadline in force, not by a millisecond.
+2. No cleanup call before the deadline in force, not by a millisecond; nor any warning before its time. Each is given
+   once per deadline, and before the cleanup begins.
 3. Once the faults are over, every due session is gone in time, and each of its VMs was confirmed. In time: the longest
    pause of the circuit breaker may be part of it.
 4. After a confirmed cleanup or an acknowledged delete no further call is started for that session, and none ever
@@ -45,12 +46,17 @@ def due_ms(session: Session) -> int:
     return session.expires_ms if session.cleanup is None else session.cleanup.retry_ms
 
 
+def wake_ms(part: Session) -> int:
+    """When a part of a user's state is to be attended to: before its deadline, if it is to be warned of."""
+    return due_ms(part) - part.leads_ms[0] if part.leads_ms else due_ms(part)
+
+
 def first_due(session: Session | None, debts: tuple[Session, ...]) -> Session | None:
     """Which part of a user's state its wake-up is for. While an attempt is open, other obligations wait for its end."""
     running = [part for part in (session, *debts) if part is not None and part.cleanup and part.cleanup.in_flight]
     waiting = [] if session is None else [session]
     waiting += [debt for debt in debts if not running or debt in running]
-    return min(waiting, key=due_ms, default=None)
+    return min(waiting, key=wake_ms, default=None)
 
 
 def vms_of(lab: Lab) -> list[str]:
@@ -96,12 +102,13 @@ def alarm_agrees(
     part, user = first_due(session, debts), alarm.actor_id.name
     if part is None and not answered:
         raise BrokenError(6, f"a wake-up is armed for {user}, who has nothing")
-    due = max(told.until_ms for told in answered) if part is None else due_ms(part)
+    due = max(told.until_ms for told in answered) if part is None else wake_ms(part)
     cleanup = None if part is None else part.cleanup
     if alarm.due_ms != due if alarm.deferrals == 0 else alarm.due_ms < due:
         raise BrokenError(6, f"{user} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
     active = session is not None and session.cleanup is None
-    if (alarm.lane is Lane.RETRY) is not (not active and cleanup is not None and cleanup.attempts > 0):
+    retry = not active and cleanup is not None and cleanup.attempts > 0
+    if alarm.lane is not (Lane.NOTICE if (part is not None and part.leads_ms) else Lane.RETRY if retry else Lane.FIRST):
         raise BrokenError(6, f"the wake-up of {user} is in lane {alarm.lane.name}")
 
 

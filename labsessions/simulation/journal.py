@@ -12,7 +12,7 @@ from actors.testing import MemoryDisk
 from labsessions.core.codec import decode
 from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Update
 from labsessions.core.model import Cleanup, LabChanges, Session
-from labsessions.simulation import invariants, obligations
+from labsessions.simulation import invariants, obligations, warnings
 from labsessions.simulation.books import Book, Books, End, Made, Request
 from labsessions.simulation.store import actor_of
 from labsessions.simulation.trace import BrokenError
@@ -37,7 +37,7 @@ class Journal:
         for operation in operations:
             book = self._books.of(actor_of(operation).name)
             if isinstance(operation, Deferral):
-                self._put_off(book, operation.until_ms)
+                self._put_off(book, operation)
                 continue
             old, cell = book.session, self._disk.cells.get(operation.actor_id)
             state, book.cell = decode(cell), cell
@@ -96,7 +96,10 @@ class Journal:
 
     # --- what a change may be -----------------------------------------------------------------------------
 
-    def _put_off(self, book: Book, until_ms: int) -> None:
+    def _put_off(self, book: Book, deferral: Deferral) -> None:
+        alarm, until_ms = deferral.alarm, deferral.until_ms
+        if self._disk.armed.get(alarm.actor_id) != alarm._replace(due_ms=until_ms, deferrals=alarm.deferrals + 1):
+            return  # another one is armed by now, so that the store has passed over it
         if book.troubles == book.stored_troubles and not book.spoiled:
             raise BrokenError(7, f"the wake-up of {book.user} is put off, though nothing of its own has failed")
         longest_ms = max(FIRST_BACKOFF_MS, self._books.policy.retry_interval_ms)
@@ -118,6 +121,9 @@ class Journal:
             self._created(book, new)
         elif old.generation != new.generation:
             raise BrokenError(4, f"{book.user}'s session is replaced by another one")
+        elif new == structs.replace(old, leads_ms=new.leads_ms):
+            warnings.given(old, new, max(book.latest_wall_ms, self._books.wall_ms()))
+            self._books.counts["warnings"] += 1
         elif new.version <= old.version:
             raise BrokenError(5, f"{book.user}'s session goes back from version {old.version} to {new.version}")
         elif new.lab != old.lab or new.expires_ms != old.expires_ms:
@@ -146,6 +152,7 @@ class Journal:
             raise BrokenError(2, f"{book.user}'s session has the wrong deadline")
         if request.keyed is not None:
             self._made(book, request.keyed, new)
+        warnings.to_come(new, new.created_ms, self._books.policy)
         _apply(book, request, new)
         book.named_ms = self._books.elapsed_ms()
         book.owed, book.confirmed = dict.fromkeys(invariants.vms_of(new.lab)), {}
@@ -160,6 +167,7 @@ class Journal:
     def _updated(self, book: Book, old: Session, new: Session) -> None:
         if old.cleanup is not None or new.cleanup is not None:
             raise BrokenError(5, f"{book.user}'s session is changed while it is being cleaned")
+        warnings.after_update(old, new, self._books.policy)
         if self._extended(book, old, new):
             self._books.counts["extensions"] += 1
             return
@@ -216,6 +224,8 @@ class Journal:
 
     def _attempt_stored(self, book: Book, old: Session, now: Cleanup) -> None:
         books = self._books
+        if old.leads_ms:
+            raise BrokenError(2, f"the cleanup for {book.user} begins, and warnings are still to come")
         wall_ms, due_ms = books.wall_ms(), invariants.due_ms(old)
         latest_ms = max(book.latest_wall_ms, wall_ms)
         invariants.not_early(book.user, due_ms, latest_ms)

@@ -111,6 +111,7 @@ def draw_settings(rng: Random, profile: Profile, users: int) -> Settings:
             stuck_after=rng.choice((1, 2, 3, 12)),
             keys_kept_ms=rng.choice((3_000, 60_000, 600_000)),
             owed_after_ms=rng.choice((None, None, 0, 3_000, 60_000)),
+            warn_before_ms=rng.choice(((), (3_000,), (20_000, 3_000, 1), (300_000, 60_000))),
         ),
         limits=Limits(
             slots=rng.choice((1, 2, 3, 8, 64)),

@@ -16,7 +16,7 @@ from labsessions.simulation.books import Books
 # Members that came after the first release, each with the value that says as much as its absence.
 ADDED: Final[dict[str, dict[str, Any]]] = {
     "state": {"owed": [], "answered": []},
-    "session": {"deleted_ms": None},
+    "session": {"deleted_ms": None, "leads_ms": []},
     "lab": {"time_factor": 1},
     "cleanup": {},
 }

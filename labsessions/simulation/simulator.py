@@ -11,9 +11,10 @@ from typing import Final
 
 import structlog
 
+from actors.storage import Lane
 from actors.testing import EPOCH_MS, DeadlockError, MemoryDisk, run_virtual
 from labsessions.engines.embedded import GRACE_SECONDS
-from labsessions.simulation import invariants
+from labsessions.simulation import invariants, warnings
 from labsessions.simulation.backend import HEALTHY_SECONDS, Backend
 from labsessions.simulation.books import Books, Capacity
 from labsessions.simulation.journal import SETTLE_MS, Journal
@@ -197,7 +198,10 @@ class _Simulation:
             generation = "" if part is None else part.generation
             bound_ms = max(0, first.due_ms - process.clock.now_ms()) + self._queue_ms(settings)
             await self._let_pass(process, bound_ms)
-            invariants.gone(book.user, book.session, generation, bound_ms, book.debts)
+            if first.lane is Lane.NOTICE:
+                warnings.gone(book.user, first, self.disk.armed.get(first.actor_id), bound_ms)
+            else:
+                invariants.gone(book.user, book.session, generation, bound_ms, book.debts)
             if part is None and self.disk.armed.get(first.actor_id) == first:
                 raise BrokenError(1, f"answers to {book.user} are remembered after their time")
         await process.stop(0)

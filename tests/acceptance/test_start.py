@@ -62,9 +62,15 @@ async def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
 
 
 async def test_other_machines_are_served_only_with_a_token(tmp_path: Path) -> None:
-    """Without API_TOKEN only loopback addresses; `--insecure` is the deliberate exception."""
+    """Without any credential only loopback addresses; `--insecure` is the deliberate exception."""
     assert "API_TOKEN" in await refused(tmp_path, "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - that is refused
-    for allowed in ({"API_TOKEN": "secret-1,secret-2"}, {"LABSESSIONS_INSECURE": "true"}):
+    issued = {"LABSESSIONS_JWT__ISSUER": "https://id.test/", "LABSESSIONS_JWT__AUDIENCE": "labs"}
+    for allowed in (
+        {"API_TOKEN": "secret-1,secret-2"},
+        {"ADMIN_TOKEN": "secret-1,secret-2"},
+        {"JWT_HS256_KEY": "secret-1" * 4} | issued,
+        {"LABSESSIONS_INSECURE": "true"},
+    ):
         service = Process(tmp_path, "service", "--host", "0.0.0.0", "--port", "0", **allowed)  # noqa: S104
         try:
             await service.start()

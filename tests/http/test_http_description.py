@@ -15,6 +15,8 @@ from labsessions.http import ApiOptions, endpoints, errors
 from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
 from labsessions.http.openapi import EXAMPLE, EXAMPLE_CHANGES, EXAMPLE_EXTENSION, codes
+from labsessions.http.schemes import security
+from labsessions.http.scopes import Scope
 
 LIMIT = 1440
 ENDPOINTS = [each for each in vars(endpoints).values() if isinstance(each, Endpoint)]
@@ -123,6 +125,45 @@ def test_every_failure_is_among_the_codes() -> None:
     problems = [each for each in vars(errors).values() if isinstance(each, errors.Problem)]
     problems += errors.OF_REFUSAL.values()
     assert codes(ENDPOINTS) == {each.code: each for each in problems}
+
+
+async def test_every_failure_has_an_example(api: Api) -> None:
+    """A whole answer for each code under its status, which the schema of that status accepts."""
+    document = await description(api)
+    shown: dict[str, dict[str, Any]] = {}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                media = answer["content"].get("application/json", {})
+                for code, example in media.get("examples", {}).items():
+                    schema = Draft202012Validator(media["schema"] | {"components": document["components"]})
+                    schema.validate(example["value"])
+                    shown[code] = {"status": int(status)} | example["value"]
+    known = codes(ENDPOINTS)
+    assert set(shown) == set(known) - {"route_not_found", "method_not_allowed"}
+    for code, example in shown.items():
+        assert (example["status"], example["code"], example["error"]) == (known[code].status, code, known[code].text)
+
+
+@pytest.mark.parametrize(
+    ("scope", "schemes"),
+    [
+        (Scope.OPEN, []),
+        (Scope.OWN, ["platformToken", "operatorToken", "userToken"]),
+        (Scope.ALL, ["platformToken", "operatorToken"]),
+        (Scope.ADMIN, ["operatorToken"]),
+    ],
+)
+async def test_each_scope_has_its_credentials(api: Api, scope: Scope, schemes: list[str]) -> None:
+    """Any one of them opens the route; all of them are described, and are bearer tokens."""
+    assert security(scope) == [{scheme: []} for scheme in schemes]
+    document = await description(api)
+    for endpoint in ENDPOINTS:
+        if endpoint.scope is scope:
+            assert document["paths"][endpoint.path][endpoint.method.lower()]["security"] == security(scope)
+    described = document["components"]["securitySchemes"]
+    assert len(described) == 3
+    assert all(described[scheme]["scheme"] == "bearer" for scheme in schemes)
 
 
 PROBES: list[Any] = [

@@ -113,7 +113,8 @@ async def test_every_answer_allows_any_origin(api: Api, method: str, path: str, 
     answer = await ask(api, method, path, {"Origin": "https://app.example.test"})
     assert answer.status == status
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Expose-Headers"] == "X-Request-ID, ETag, Date, Idempotency-Replayed"
+    exposed = "X-Request-ID, ETag, Date, Retry-After, Idempotency-Replayed"
+    assert answer.headers["Access-Control-Expose-Headers"] == exposed
     assert "Vary" not in answer.headers
 
 

@@ -256,6 +256,32 @@ def test_no_secret_in_any_part_of_a_line(secret: str, format_: Any) -> None:
     assert "kept" in text
 
 
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl_-"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (JWT, "[redacted]"),
+        (f"Bearer {JWT}, and more", "Bearer [redacted], and more"),
+        (f"/x?access_token={JWT}&y=1", "/x?access_token=[redacted]&y=1"),
+        (JWT.rpartition(".")[0] + ".", "[redacted]"),  # without a signature
+        ([{"header": JWT}], [{"header": "[redacted]"}]),
+        ("eyJ", "eyJ"),
+        ("eyJhbGciOi.", "eyJhbGciOi."),
+        (JWT.rpartition(".")[0], JWT.rpartition(".")[0]),
+        ("EYJhbGci.eYJz.c2ln", "EYJhbGci.eYJz.c2ln"),
+    ],
+)
+@pytest.mark.parametrize("secrets", [[], ["s3cret-token"]])
+def test_tokens_of_users_are_known_by_their_look(value: Any, shown: Any, secrets: list[str]) -> None:
+    """A JWT is taken out wherever it stands, though nobody has named it; what only begins like one stays."""
+    stream = io.StringIO()
+    logs.configure("info", "json", stream, secrets=secrets)
+    structlog.get_logger().info("e", value=value)
+    assert json_lines(stream)[0]["value"] == shown
+
+
 def test_the_longest_secret_first() -> None:
     """Of two secrets that begin alike nothing is left over."""
     stream = io.StringIO()

@@ -9,6 +9,7 @@ from typing import Final
 SIMULATOR: Final = "simulator"
 
 ATTEMPTS: Final = "labsessions/core/attempts.py"
+NOTICES: Final = "actors/notices.py"
 REQUESTS: Final = "labsessions/core/requests.py"
 PARTS: Final = "labsessions/core/parts.py"
 IDEMPOTENCY: Final = "labsessions/core/idempotency.py"
@@ -17,6 +18,7 @@ DEADLINE: Final = "labsessions/core/deadline.py"
 MODEL: Final = "labsessions/core/model.py"
 POLICY: Final = "labsessions/core/policy.py"
 ENGINE: Final = "labsessions/engines/embedded.py"
+WARNINGS: Final = "labsessions/core/warnings.py"
 TABLES: Final = "labsessions/engines/tables.py"
 CLEANER: Final = "labsessions/backend/cleaner.py"
 ACTOR: Final = "actors/actor.py"
@@ -134,14 +136,14 @@ MUTANTS: Final = (
     Mutant(
         "leave the deadline where it was",
         REQUESTS,
-        "expires_ms=session.created_ms + duration_ms(lab.duration),",
-        "expires_ms=session.expires_ms,",
+        "expires_ms = session.created_ms + duration_ms(lab.duration)",
+        "expires_ms = session.expires_ms",
     ),
     Mutant(
         "count a new duration from the update",
         REQUESTS,
-        "expires_ms=session.created_ms + duration_ms(lab.duration),",
-        "expires_ms=now_ms + duration_ms(lab.duration),",
+        "expires_ms = session.created_ms + duration_ms(lab.duration)",
+        "expires_ms = now_ms + duration_ms(lab.duration)",
     ),
     Mutant(
         "replace a session that exists",
@@ -191,6 +193,57 @@ MUTANTS: Final = (
         REQUESTS,
         "lab = stretched(message.lab)",
         "lab = message.lab",
+    ),
+    # --- warnings ---------------------------------------------------------------------------------------------
+    Mutant(
+        "begin the cleanup when a warning is due",
+        ATTEMPTS,
+        "    if part.leads_ms:\n        return warn(state, part, now_ms)\n",
+        "",
+    ),
+    Mutant(
+        "warn again and again",
+        WARNINGS,
+        "warned = structs.replace(session, leads_ms=left)",
+        "warned = session",
+    ),
+    Mutant(
+        "give all warnings with the first",
+        WARNINGS,
+        "warned = structs.replace(session, leads_ms=left)",
+        "warned = structs.replace(session, leads_ms=())",
+    ),
+    Mutant(
+        "warn of a deadline that is nearer than the lead time",
+        WARNINGS,
+        "if expires_ms - lead > now_ms)",
+        "if expires_ms - lead > now_ms - 5_000)",
+    ),
+    Mutant(
+        "warn as if the deadline had not moved",
+        REQUESTS,
+        "leads_ms=leads_ms(expires_ms, now_ms, policy) if moved else session.leads_ms",
+        "leads_ms=session.leads_ms",
+    ),
+    Mutant(
+        "warn when the end has come",
+        WARNINGS,
+        "if now_ms < session.expires_ms else ()",
+        "if now_ms <= session.expires_ms else ()",
+        "tests/core/test_warnings.py",
+    ),
+    Mutant(
+        "let warnings wait for slots",
+        ENGINE,
+        "    if is_warning(state):\n        return Lane.NOTICE\n",
+        "",
+    ),
+    Mutant(
+        "let a million warnings begin at once",
+        NOTICES,
+        "        await self._turns.acquire()\n",
+        "",
+        "tests/actors/test_notices.py",
     ),
     # --- keys -------------------------------------------------------------------------------------------------
     Mutant(
@@ -312,14 +365,14 @@ MUTANTS: Final = (
     Mutant(
         "drop the alarm with the row",
         ENGINE,
-        "alarm=None if due_ms is None else Alarm(due_ms, lane),",
-        "alarm=None if due_ms is None or lane is Lane.RETRY else Alarm(due_ms, lane),",
+        "alarm=None if due_ms is None else Alarm(due_ms, lane_of(state)),",
+        "alarm=None if due_ms is None or is_retry(state) else Alarm(due_ms, lane_of(state)),",
     ),
     Mutant(
         "put retries among the first attempts",
         ENGINE,
-        "lane = Lane.RETRY if is_retry(state) else Lane.FIRST",
-        "lane = Lane.FIRST",
+        "return Lane.RETRY if is_retry(state) else Lane.FIRST",
+        "return Lane.FIRST",
     ),
     Mutant(
         "leave the row of a session that has ended",
@@ -394,8 +447,8 @@ MUTANTS: Final = (
     Mutant(
         "leak the slot of a wake-up without an effect",
         ALARMS,
-        "            if effect is None:\n                slot.release()\n",
-        "            if effect is None:\n                pass\n",
+        "            if effect is None or alarm.lane is Lane.NOTICE:\n                slot.release()\n",
+        "            if effect is None or alarm.lane is Lane.NOTICE:\n                pass\n",
     ),
     Mutant(
         "leak the slot of an effect",

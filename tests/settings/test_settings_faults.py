@@ -7,6 +7,9 @@ import pytest
 
 from labsessions.settings import SettingsError, load
 
+KEY = "k" * 32
+ISSUED = {"LABSESSIONS_JWT__ISSUER": "https://id.test/", "LABSESSIONS_JWT__AUDIENCE": "labs"}
+
 
 def faults(
     flags: dict[str, object] | None = None, environ: dict[str, str] | None = None, file: Path | None = None
@@ -60,6 +63,16 @@ def faults(
             "CLEANUP__GONE_STATUSES",
             "399",
             "cleanup.gone_statuses = '399' from {}: item 1: input should be greater than or equal to 400",
+        ),
+        (
+            "WARNINGS__LEAD_MINUTES",
+            "5,0",
+            "warnings.lead_minutes = '5,0' from {}: item 2: input should be greater than or equal to 0.001",
+        ),
+        (
+            "WARNINGS__LEAD_MINUTES",
+            "1441",
+            "warnings.lead_minutes = '1441' from {}: item 1: input should be less than or equal to 1440",
         ),
         (
             "CLEANUP__CONCURENCY",
@@ -125,6 +138,12 @@ def test_faults_of_the_config_file(tmp_path: Path, text: str, fault: str) -> Non
         ("[api]\ntokens = ['s3cret']", "API_TOKEN"),
         ("[api]\nkey = 's3cret'", "API_TOKEN"),
         ("[secrets]\napi_tokens = ['s3cret']", "API_TOKEN"),
+        ("admin_token = 's3cret'", "ADMIN_TOKEN"),
+        ("[api]\nadmin_tokens = ['s3cret']", "ADMIN_TOKEN"),
+        ("[jwt]\nkey = 's3cret'", "JWT_HS256_KEY"),
+        ("[jwt]\nhs256_key = 's3cret'", "JWT_HS256_KEY"),
+        ("JWT_HS256_KEY = 's3cret'", "JWT_HS256_KEY"),
+        ("[jwt]\nsecret = 's3cret'", "JWT_HS256_KEY"),
     ],
 )
 def test_secrets_are_refused_in_a_config_file(tmp_path: Path, text: str, instead: str) -> None:
@@ -161,6 +180,8 @@ RANGES = [
     ("SHUTDOWN_SECONDS", (0, -0.001), (10, 10.001)),
     ("API__MAX_BODY_BYTES", (1024, 1023), (16_777_216, 16_777_217)),
     ("API__MAX_DURATION_MINUTES", (math.ulp(0), 0), (5_270_400, 5_270_400.001)),
+    ("API__RATE_PER_SECOND", (0, -0.001), (100_000, 100_000.001)),
+    ("API__RATE_BURST", (1, 0), (100_000, 100_001)),
     ("BACKEND__CALL_TIMEOUT_SECONDS", (0.01, 0.009), (600, 600.001)),
     ("BACKEND__QUICK_RETRIES", (0, -1), (10, 11)),
     ("BACKEND__MAX_RESPONSE_BYTES", (0, -1), (16_777_216, 16_777_217)),
@@ -200,10 +221,14 @@ def test_loopback_needs_no_token(host: str) -> None:
 )
 def test_other_addresses_need_a_token(host: str) -> None:
     """Without one anybody could delete labs; a token or --insecure lifts the rule (CONTRACT §5)."""
-    rule = "without API_TOKEN only loopback addresses are allowed; set API_TOKEN or pass --insecure"
+    rule = "without a token only loopback addresses are allowed; set API_TOKEN or pass --insecure"
     assert faults({"host": host}) == [f"host = {host!r} from --host: {rule}"]
     assert faults({"host": host, "insecure": True}) == []
     assert faults({"host": host}, {"API_TOKEN": "t"}) == []
+    assert faults({"host": host}, {"ADMIN_TOKEN": "t"}) == []
+    assert faults({"host": host}, ISSUED | {"JWT_HS256_KEY": KEY}) == []
+    assert faults({"host": host}, ISSUED | {"LABSESSIONS_JWT__JWKS_URL": "https://id.test/jwks"}) == []
+    assert faults({"host": host}, ISSUED) == [f"host = {host!r} from --host: {rule}"]
 
 
 def test_the_loopback_rule_waits_for_what_it_depends_on() -> None:
@@ -212,6 +237,62 @@ def test_the_loopback_rule_waits_for_what_it_depends_on() -> None:
     assert fault.startswith("API_TOKEN: ")
     [fault] = faults({"host": "::"}, {"LABSESSIONS_INSECURE": "perhaps"})
     assert fault.startswith("insecure = ")
+    [fault] = faults({"host": "::"}, {"LABSESSIONS_JWT__JWKS_URL": "ftp://id.test"})
+    assert fault.startswith("jwt.jwks_url = ")
+
+
+NEEDED = "jwt: tokens of users need jwt.issuer and jwt.audience as well"
+
+
+@pytest.mark.parametrize("missing", [("ISSUER",), ("AUDIENCE",), ("ISSUER", "AUDIENCE")])
+@pytest.mark.parametrize("key", [{"JWT_HS256_KEY": KEY}, {"LABSESSIONS_JWT__JWKS_URL": "https://id.test/jwks"}])
+def test_a_key_alone_is_not_enough(key: dict[str, str], missing: tuple[str, ...]) -> None:
+    """It would open the API for tokens that were made for others."""
+    environ = {name: value for name, value in ISSUED.items() if not name.endswith(missing)}
+    assert faults({}, environ | key) == [NEEDED]
+    assert faults({}, ISSUED | key) == []
+
+
+def test_issuer_and_audience_alone_do_no_harm() -> None:
+    """They stand in a config file, and whoever makes a backup has not the key at hand."""
+    assert faults({}, ISSUED) == []
+
+
+def test_two_keys_are_a_fault() -> None:
+    """Nobody could tell which one counts."""
+    environ = ISSUED | {"JWT_HS256_KEY": KEY, "LABSESSIONS_JWT__JWKS_URL": "https://id.test/jwks"}
+    assert faults({}, environ) == ["jwt: set either JWT_HS256_KEY or jwt.jwks_url, not both"]
+
+
+JWKS_URL = "LABSESSIONS_JWT__JWKS_URL"
+URL_RULE = "input should be http:// or https:// with a host, and without a password"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://id.test/jwks", "http://localhost:8080/a/b?p=x", "https://[::1]/", "HTTPS://id.test"]
+)
+def test_where_keys_may_be(url: str) -> None:
+    """A query is allowed: some providers want one."""
+    assert faults({}, ISSUED | {"LABSESSIONS_JWT__JWKS_URL": url}) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("id.test", "ftp://id.test", "https://", "https://id.test/#x", "https://id.test/ x", "file:///etc/passwd"),
+        *("https://id.test:0/", "https://id.test:x/", "https://[::1", "https://id.test\\x"),
+    ],
+)
+def test_where_keys_cannot_be(url: str) -> None:
+    """Nothing but the web."""
+    assert faults({}, ISSUED | {JWKS_URL: url}) == [f"jwt.jwks_url = {url!r} from {JWKS_URL}: {URL_RULE}"]
+
+
+@pytest.mark.parametrize("user", ["u:s3cret", "s3cret", "u:s3:cret@s3cret"])
+def test_an_address_with_a_password(user: str) -> None:
+    """Refused, and the password is not repeated."""
+    environ = ISSUED | {JWKS_URL: f"https://{user}@id.test/jwks"}
+    assert faults({}, environ) == [f"jwt.jwks_url = 'https://…@id.test/jwks' from {JWKS_URL}: {URL_RULE}"]
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:

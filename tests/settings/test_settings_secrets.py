@@ -10,36 +10,51 @@ from pydantic import ValidationError
 from labsessions.settings import Secrets, Settings, SettingsError, load
 
 SECRET = "s3cret-"  # what no text may have in it
-NAMES = ["BACKEND_API_URL", "BACKEND_API_TOKEN", "API_TOKEN"]
+NAMES = ["BACKEND_API_URL", "BACKEND_API_TOKEN", "API_TOKEN", "ADMIN_TOKEN", "JWT_HS256_KEY"]
+KEY = "k" * 32  # of the shortest length that is allowed
+ISSUED = {"LABSESSIONS_JWT__ISSUER": "i", "LABSESSIONS_JWT__AUDIENCE": "a"}  # else a key alone is a fault
 URL_RULE = "must be http:// or https:// with a host, and without user, password, query and fragment"
 TOKEN_RULE = "a token must be of visible ASCII characters, without spaces"
 
 
-def revealed(settings: Settings) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """The three secrets in plain text."""
+def revealed(settings: Settings) -> dict[str, str | tuple[str, ...]]:
+    """The secrets that are set, in plain text."""
     secrets = settings.secrets
-    token = secrets.backend_api_token
-    return (
-        secrets.backend_api_url,
-        None if token is None else token.get_secret_value(),
-        tuple(token.get_secret_value() for token in secrets.api_tokens),
-    )
+    single = {"BACKEND_API_TOKEN": secrets.backend_api_token, "JWT_HS256_KEY": secrets.jwt_key}
+    several = {"API_TOKEN": secrets.api_tokens, "ADMIN_TOKEN": secrets.admin_tokens}
+    found: dict[str, str | tuple[str, ...] | None] = {
+        "BACKEND_API_URL": secrets.backend_api_url,
+        **{name: None if secret is None else secret.get_secret_value() for name, secret in single.items()},
+        **{name: tuple(each.get_secret_value() for each in tokens) for name, tokens in several.items()},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def values(kind: str) -> dict[str, str]:
+    """A value of this kind for each secret."""
+    return {name: f"{kind}-{number}".ljust(32, "k") for number, name in enumerate(NAMES)} | {
+        "BACKEND_API_URL": f"http://{kind}"
+    }
+
+
+def shown(kind: str) -> dict[str, str | tuple[str, ...]]:
+    """`values` as `revealed` shows them."""
+    return {name: (value,) if name in {"API_TOKEN", "ADMIN_TOKEN"} else value for name, value in values(kind).items()}
 
 
 def faults(environ: dict[str, str]) -> list[str]:
     """The faults of this environment; an empty list if there are none."""
     try:
-        load({}, environ)
+        load({}, ISSUED | environ)
     except SettingsError as error:
         return error.faults
     return []
 
 
 def secret_files(folder: Path, kind: str) -> Path:
-    """A folder with the three secrets, each ending in a newline as editors leave it."""
+    """A folder with all secrets, each ending in a newline as editors leave it."""
     folder.mkdir()
-    for name in NAMES:
-        value = f"http://{kind}" if name.endswith("URL") else kind
+    for name, value in values(kind).items():
         (folder / name).write_text(f"{value}\n", "utf-8")
     return folder
 
@@ -47,19 +62,18 @@ def secret_files(folder: Path, kind: str) -> Path:
 def test_environment_before_file_before_credentials(tmp_path: Path) -> None:
     """Each secret may be given in three ways; the first one that is set wins."""
     files, directory = secret_files(tmp_path / "files", "file"), secret_files(tmp_path / "directory", "credential")
-    credentials = {"CREDENTIALS_DIRECTORY": str(directory)}
+    credentials = {"CREDENTIALS_DIRECTORY": str(directory)} | ISSUED
     from_files = {f"{name}_FILE": str(files / name) for name in NAMES} | credentials
-    from_env = {"BACKEND_API_URL": "http://env", "BACKEND_API_TOKEN": "env", "API_TOKEN": "env"} | credentials
-    assert revealed(load({}, from_env)) == ("http://env", "env", ("env",))
-    assert revealed(load({}, from_files)) == ("http://file", "file", ("file",))
-    assert revealed(load({}, credentials)) == ("http://credential", "credential", ("credential",))
-    assert revealed(load({}, {})) == (None, None, ())
+    assert revealed(load({}, values("env") | credentials)) == shown("env")
+    assert revealed(load({}, from_files)) == shown("file")
+    assert revealed(load({}, credentials)) == shown("credential")
+    assert revealed(load({}, {})) == {}
 
 
 def test_a_credentials_directory_need_not_hold_all(tmp_path: Path) -> None:
     """A unit names those that it has."""
     (tmp_path / "API_TOKEN").write_text("t\r\n", "utf-8")
-    assert revealed(load({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})) == (None, None, ("t",))
+    assert revealed(load({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})) == {"API_TOKEN": ("t",)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,14 +87,36 @@ def test_empty_counts_as_not_set(tmp_path: Path, name: str, empty: str) -> None:
     assert load({}, {f"{name}_FILE": ""}) == Settings()
 
 
-def test_several_tokens() -> None:
+@pytest.mark.parametrize("name", ["API_TOKEN", "ADMIN_TOKEN"])
+def test_several_tokens(name: str) -> None:
     """Separated by commas, for rotation; spaces around them and empty ones don't count."""
-    assert revealed(load({}, {"API_TOKEN": " old, ,new ,"}))[2] == ("old", "new")
+    assert revealed(load({}, {name: " old, ,new ,"})) == {name: ("old", "new")}
 
 
-def test_commas_alone_are_a_fault() -> None:
+@pytest.mark.parametrize("name", ["API_TOKEN", "ADMIN_TOKEN"])
+def test_commas_alone_are_a_fault(name: str) -> None:
     """Whoever writes them meant to protect the service."""
-    assert faults({"API_TOKEN": " , "}) == ["API_TOKEN: there is no token between the commas"]
+    assert faults({name: " , "}) == [f"{name}: there is no token between the commas"]
+
+
+def test_operators_have_a_token_of_their_own() -> None:
+    """One that opens the API as well would make every holder an operator. It isn't shown."""
+    fault = "ADMIN_TOKEN: must be another token than API_TOKEN"
+    assert faults({"API_TOKEN": f"a,{SECRET}1", "ADMIN_TOKEN": f"b,{SECRET}1"}) == [fault]
+    assert faults({"API_TOKEN": f"a,{SECRET}1", "ADMIN_TOKEN": f"b,{SECRET}2"}) == []
+
+
+@pytest.mark.parametrize(("key", "holds"), [(KEY, True), (KEY[1:], False), ("é" * 16, True), ("é" * 15 + "x", False)])
+def test_the_key_of_users_tokens_is_long_enough(key: str, holds: bool) -> None:  # noqa: FBT001 - pytest's
+    """In bytes, as the algorithm counts: one less is a fault."""
+    assert faults({"JWT_HS256_KEY": key}) == ([] if holds else ["JWT_HS256_KEY: must have at least 32 bytes"])
+
+
+@pytest.mark.parametrize("begin", ["-----BEGIN PUBLIC KEY-----\n", "ssh-rsa ", "ecdsa-sha2-nistp256 ", '{"kty": "RSA"'])
+def test_a_public_key_is_no_secret(begin: str) -> None:
+    """Everybody who has it could make tokens."""
+    fault = "JWT_HS256_KEY: must be a shared secret; for public keys set jwt.jwks_url"
+    assert faults({"JWT_HS256_KEY": begin + SECRET * 8}) == [fault]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,33 +194,42 @@ def test_no_backend_address(url: str) -> None:
 def test_a_token_that_no_header_can_carry(token: str) -> None:
     """Refused at the start, not at the first call; of several the fault tells which."""
     assert faults({"BACKEND_API_TOKEN": token}) == [f"BACKEND_API_TOKEN: {TOKEN_RULE}"]
-    assert faults({"API_TOKEN": f"t,{token},{token}"}) == [f"API_TOKEN: item {n}: {TOKEN_RULE}" for n in (2, 3)]
+    for name in ("API_TOKEN", "ADMIN_TOKEN"):
+        assert faults({name: f"t,{token},{token}"}) == [f"{name}: item {n}: {TOKEN_RULE}" for n in (2, 3)]
 
 
 def test_every_visible_ascii_character_may_be_in_a_token() -> None:
     """But the comma, which separates them."""
     token = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != ",")
-    assert revealed(load({}, {"BACKEND_API_TOKEN": f"{token},", "API_TOKEN": token}))[1:] == (f"{token},", (token,))
+    environ = {"BACKEND_API_TOKEN": f"{token},", "API_TOKEN": token}
+    assert revealed(load({}, environ)) == {"BACKEND_API_TOKEN": f"{token},", "API_TOKEN": (token,)}
 
 
 def test_secrets_are_not_shown() -> None:
     """Neither by the settings nor by a part of them, in whatever way they are printed."""
-    environ = {"BACKEND_API_URL": "http://b", "BACKEND_API_TOKEN": f"{SECRET}1", "API_TOKEN": f"{SECRET}2,{SECRET}3"}
+    environ = values(SECRET) | {"BACKEND_API_URL": "http://b", "API_TOKEN": f"{SECRET}2,{SECRET}3"} | ISSUED
     settings = load({}, environ)
+    assert set(revealed(settings)) == set(NAMES)
     for value in (settings, settings.secrets):
-        shown = f"{value} {value!r} {value.model_dump()} {value.model_dump(mode='json')} {value.model_dump_json()}"
-        assert "http://b" in shown
-        assert SECRET not in shown
+        printed = f"{value} {value!r} {value.model_dump()} {value.model_dump(mode='json')} {value.model_dump_json()}"
+        assert "http://b" in printed
+        assert SECRET not in printed
 
 
 def test_secrets_are_not_in_the_error() -> None:
     """Nor in what led to it: a traceback may end up in a log."""
-    environ = {"API_TOKEN": f"{SECRET}1", "BACKEND_API_TOKEN": f"{SECRET} 2", "LABSESSIONS_API_TOKEN": f"{SECRET}3"}
+    environ = {
+        "API_TOKEN": f"{SECRET}1",
+        "BACKEND_API_TOKEN": f"{SECRET} 2",
+        "LABSESSIONS_API_TOKEN": f"{SECRET}3",
+        "ADMIN_TOKEN": f"{SECRET}1",
+        "JWT_HS256_KEY": SECRET,
+    }
     with pytest.raises(SettingsError) as raised:
         load({"port": -1}, environ)
-    shown = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
-    assert SECRET not in shown
-    assert len(raised.value.faults) == 3
+    printed = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
+    assert SECRET not in printed
+    assert len(raised.value.faults) == 5
     assert raised.value.__cause__ is None
 
 
@@ -200,14 +245,16 @@ def test_secrets_made_in_code() -> None:
     secrets = Secrets.model_validate(
         {"backend_api_url": "http://b/", "backend_api_token": "x", "api_tokens": ["a", "b"]}
     )
-    assert revealed(Settings(secrets=secrets)) == ("http://b", "x", ("a", "b"))
+    found = {"BACKEND_API_URL": "http://b", "BACKEND_API_TOKEN": "x", "API_TOKEN": ("a", "b")}
+    assert revealed(Settings(secrets=secrets)) == found
     with pytest.raises(ValidationError) as raised:
         Secrets.model_validate({"api_tokens": [f"{SECRET} x"], "backend_api_url": 3})
     assert SECRET not in str(raised.value)
 
 
 def test_what_to_redact() -> None:
-    """Every token; the address is none."""
-    environ = {"BACKEND_API_URL": "http://b", "BACKEND_API_TOKEN": "x", "API_TOKEN": "a,b"}
-    assert load({}, environ).secrets.to_redact() == ("a", "b", "x")
+    """Every token and key; the address is none."""
+    environ = {"BACKEND_API_URL": "http://b", "BACKEND_API_TOKEN": "x", "API_TOKEN": "a,b", "ADMIN_TOKEN": "c,d"}
+    secrets = load({}, environ | {"JWT_HS256_KEY": KEY} | ISSUED).secrets
+    assert set(secrets.to_redact()) == {"a", "b", "c", "d", "x", KEY}
     assert Secrets().to_redact() == ()

@@ -7,6 +7,7 @@ import pytest
 
 from labsessions.core.policy import Policy
 from labsessions.settings import Api, Cleanup, Settings, SettingsError, load
+from labsessions.settings.sections import Warnings
 
 
 def config(folder: Path, text: str) -> Path:
@@ -122,11 +123,22 @@ def test_an_attempt_takes_at_most_half_of_the_interval(timeout: float, interval:
 
 
 def test_policy() -> None:
-    """The core gets the same numbers in milliseconds; the defaults agree with the core's own."""
+    """The core gets the same numbers in milliseconds; the defaults agree with the core's own, but for warnings."""
     cleanup = Cleanup(retry_interval_seconds=2.5, retry_spread=0.05, stuck_after_attempts=7)
     expected = Policy(retry_interval_ms=2500, attempt_limit_ms=1250, spread=0.05, stuck_after=7)
-    assert Settings(cleanup=cleanup).policy() == expected
-    assert Settings().policy() == Policy()
+    assert Settings(cleanup=cleanup, warnings=Warnings(lead_minutes=())).policy() == expected
+    assert Settings().policy() == Policy(warn_before_ms=(300_000,))
+
+
+@pytest.mark.parametrize(
+    ("lead_minutes", "warn_before_ms"),
+    [((), ()), ((1, 15, 5), (900_000, 300_000, 60_000)), ((5, 5.0), (300_000,)), ((0.001, 1440), (86_400_000, 60))],
+)
+def test_lead_times_go_from_the_longest_to_the_shortest(
+    lead_minutes: tuple[float, ...], warn_before_ms: tuple[int, ...]
+) -> None:
+    """In whole milliseconds, each once, in whatever order they were given."""
+    assert Warnings(lead_minutes=lead_minutes).warn_before_ms == warn_before_ms
 
 
 @pytest.mark.parametrize(("duration", "total", "limit"), [(60, 0, 60), (60, 120, 120), (60, 30, 30), (60.5, 0, 60.5)])

@@ -5,14 +5,14 @@ from typing import Any
 from builders import NOW, User
 
 from actors.ids import ActorId
-from actors.storage import Alarm, Deferral, Lane, Operation, Write
+from actors.storage import Alarm, Deferral, Operation, Write
 from actors.testing import MemoryDisk, MemoryStore, run_virtual
 from labsessions.core.codec import encode
 from labsessions.core.decision import Decision
-from labsessions.core.machine import is_retry, wake_at
+from labsessions.core.machine import wake_at
 from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, ExtendUntil, Keyed, Message, Update
 from labsessions.core.model import State
-from labsessions.engines.embedded import NAMESPACE
+from labsessions.engines.embedded import NAMESPACE, lane_of
 from labsessions.engines.tables import projected
 from labsessions.simulation.books import Books, Capacity
 from labsessions.simulation.journal import Journal
@@ -38,10 +38,9 @@ class Desk:
     def write(self, state: State, *events: Event, **changes: Any) -> Write:
         """What stores `state` in full; `changes` are `Write`'s members that are to be wrong."""
         due_ms = wake_at(state)
-        lane = Lane.RETRY if is_retry(state) else Lane.FIRST
         members: dict[str, Any] = {
             "cell": encode(state),
-            "alarm": None if due_ms is None else Alarm(due_ms, lane),
+            "alarm": None if due_ms is None else Alarm(due_ms, lane_of(state)),
             "rows": projected(USER, state, events),
         }
         return Write(ACTOR, **{**members, **changes})

@@ -348,6 +348,13 @@ def test_what_must_not_be_stored(number: int, before: Callable[[], Desk], act: C
 def test_near_misses_of_what_is_stored() -> None:
     """Just in time, put off for a reason, and late for a reason, are all fine."""
     desk = created()
+    desk.books.of(USER).troubles += 1
+    deferral = desk.put_off(HOUR)
+    desk.say(ExtendBy(1))
+    desk.apply(deferral)  # of an alarm that isn't armed any more: the store passes over it
+    assert desk.disk.armed[ACTOR].deferrals == 0
+
+    desk = created()
     desk.at(NOW + HOUR + 1000)
     desk.say(Wake())
 
