@@ -39,7 +39,7 @@ class Journal:
             if isinstance(operation, Deferral):
                 self._put_off(book, operation)
                 continue
-            old, cell = book.session, self._disk.cells.get(operation.actor_id)
+            old, cell = book.session, self._disk.cells.get(actor_of(operation))
             state, book.cell = decode(cell), cell
             new = state.session
             if new == old and state.owed == book.debts:
