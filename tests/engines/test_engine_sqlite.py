@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from builders import GENERATION, OTHER_GENERATION, POLICY, User, lab, worker_nodes
+from builders import GENERATION, NOW, OTHER_GENERATION, POLICY, User, lab, worker_nodes
 
 from actors.mailbox import Mailbox
 from actors.runtime import Runtime
@@ -122,4 +122,4 @@ def test_the_columns_are_those_of_the_rows() -> None:
     decision = user.say(Delete(), user.session.created_ms)
     (ended,) = decision.events
     assert tuple(history(ended)) == HISTORY_COLUMNS  # type: ignore[arg-type]
-    assert len(projected("user-1", decision.state, decision.events)) == 2
+    assert len(projected("user-1", decision.state, decision.events, NOW)) == 3
