@@ -14,13 +14,16 @@ from labsessions.http.errors import (
     INVALID_CONDITION,
     INVALID_FIELD,
     INVALID_JSON,
+    INVALID_LAST_EVENT_ID,
     KEYS_UNAVAILABLE,
     MISSING_FIELDS,
+    NONE_ENDED,
     NOT_AN_OBJECT,
     NOTHING_TO_UPDATE,
     OF_REFUSAL,
     TOKEN_EXPIRED,
     TOO_MANY_REQUESTS,
+    TOO_MANY_STREAMS,
     UNAUTHORIZED,
     Problem,
 )
@@ -48,6 +51,8 @@ class Endpoint(NamedTuple):
     problems: tuple[Problem, ...] = ()
     conditional: bool = False
     """Whether it heeds `If-Match`."""
+    resumable: bool = False
+    """Whether it heeds `Last-Event-ID`."""
 
     def listed(self) -> Mapping[str, Any]:
         """As the overview lists it."""
@@ -80,6 +85,23 @@ SHOW: Final = Endpoint(
     Scope.OWN,
     answers=(Answer(200, "Lab session retrieved successfully", "Session"),),
     problems=(_NOT_FOUND,),
+)
+EVENTS: Final = Endpoint(
+    "GET",
+    f"{SESSIONS}/user/{{user_id}}/events",
+    "Follow what happens to the user's lab sessions (Server-Sent Events)",
+    Scope.OWN,
+    answers=(Answer(200, "The stream of events", "Events", enveloped=False),),
+    problems=(INVALID_LAST_EVENT_ID, _NOT_FOUND, TOO_MANY_STREAMS),
+    resumable=True,
+)
+LAST: Final = Endpoint(
+    "GET",
+    f"{SESSIONS}/user/{{user_id}}/last",
+    "Show why and when the user's last lab session ended",
+    Scope.OWN,
+    answers=(Answer(200, "Last lab session retrieved successfully", "Outcome"),),
+    problems=(NONE_ENDED,),
 )
 UPDATE: Final = Endpoint(
     "PUT",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final
 
+from labsessions.core.record import END_REASONS, EventType
 from labsessions.http.checks import USER_ID, Schema
 from labsessions.http.conditions import IF_MATCH
 from labsessions.http.endpoints import Answer, Endpoint
@@ -11,9 +12,12 @@ from labsessions.http.errors import METHOD_NOT_ALLOWED, OF_REFUSAL, ROUTE_NOT_FO
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
 from labsessions.http.schemes import SCHEMES, security
+from labsessions.http.stream import GAP
 from labsessions.http.wire import failure_body
 
+EVENT_TYPES: Final = (*(kind.value for kind in EventType), GAP)
 _JSON: Final = "application/json"
+_OTHER_MEDIA: Final = {"Page": "text/html", "Events": "text/event-stream"}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _MESSAGES: Final = {"type": "array", "items": {"type": "string"}}
 _REASONS: Final = [problem.why_not for problem in OF_REFUSAL.values() if problem.why_not is not None]
@@ -44,6 +48,9 @@ _EXAMPLES: Final = {"Lab": EXAMPLE, "LabChanges": EXAMPLE_CHANGES, "Extension": 
 _REQUEST_ID: Final = "4ba57204c5e8485d9f7ed337000000000001"
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
+
+_NUMBER: Final = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_LAST_EVENT_ID: Final = "`id` of the last event that was seen: what is stored after it comes first"
 
 _INTRODUCTION: Final = """\
 One running lab session per user; the service deletes the session's VMs when its time is over.
@@ -89,6 +96,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         parameters.append({"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema})
     if endpoint.conditional:
         parameters.append({"name": "If-Match", "in": "header", "schema": IF_MATCH, "description": _IF_MATCH})
+    if endpoint.resumable:
+        for place, name in (("header", "Last-Event-ID"), ("query", "last_event_id")):
+            parameters.append({"name": name, "in": place, "schema": _NUMBER, "description": _LAST_EVENT_ID})
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -102,7 +112,7 @@ def _success(answer: Answer) -> dict[str, Any]:
     if answer.enveloped:
         members = {"success": {"const": True}, "data": schema, "message": {"const": answer.description}}
         schema = {"type": "object", "required": [*members], "properties": members}
-    media = "text/html" if answer.schema == "Page" else _JSON
+    media = _OTHER_MEDIA.get(answer.schema, _JSON)
     described: dict[str, Any] = {"description": answer.description, "content": {media: {"schema": schema}}}
     if answer.schema.endswith("Session"):
         described["headers"] = {"ETag": {"schema": {"type": "string"}, "description": _ETAG}}
@@ -142,6 +152,17 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
         "ExtendedSession": {
             "allOf": [_reference("Session"), {"required": ["extension"], "properties": {"extension": _granted()}}]
         },
+        "Events": {"type": "string", "description": f"Each event is one of: {', '.join(EVENT_TYPES)}"},
+        "Outcome": _object(
+            id={"type": "string"},
+            labId={"type": "string"},
+            created_at=_INSTANT,
+            expires_at=_INSTANT,
+            ended_at=_INSTANT,
+            reason={"enum": [*END_REASONS], "description": "`expired`: cleaned up; `deleted`: by hand"},
+            attempts={"type": "integer", "minimum": 0, "description": "Cleanup attempts begun"},
+            lateness_seconds={"type": ["number", "null"], "description": "From `expires_at` to `ended_at`, if expired"},
+        ),
         "Deleted": _object(user_id={"type": "string"}, deleted={"const": True}),
         "Failure": _object(
             ("why_not",),
