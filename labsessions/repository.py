@@ -52,7 +52,7 @@ class Repository:
     def __init__(self, query: Query, now_ms: Callable[[], int], feed: Feed | None = None) -> None:
         self._query = query
         self._now_ms = now_ms
-        self.watch = (feed or Feed()).watch
+        self.watch = (Feed() if feed is None else feed).watch
 
     async def counts(self) -> Counts:
         """What an operator should look at; read from indexes, so it is cheap at any size."""
