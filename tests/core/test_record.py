@@ -6,7 +6,7 @@ from typing import Any
 from builders import GENERATION, HOUR, MASTER, MINUTE, NOW, POLICY, User, lab, worker_nodes
 from msgspec import structs
 
-from labsessions.core.messages import Create, Delete, Event, TakenOver, Update, Wake
+from labsessions.core.messages import Create, Delete, Event, Expiring, TakenOver, Update, Wake
 from labsessions.core.model import LabChanges
 from labsessions.core.projection import iso
 from labsessions.core.record import END_REASONS, EVENT_COLUMNS, LONGEST_ERROR, EventType, recorded
@@ -73,6 +73,15 @@ def _created(user: User) -> tuple[Event, ...]:
     return user.say(Create(GENERATION, lab()), NOW).events
 
 
+def test_a_session_s_end_is_near() -> None:
+    """What is left stands beside the deadline."""
+    session = User().create().session
+    assert told(Expiring(session, NOW + HOUR - 300_000)) == (
+        "session.expiring",
+        {"expires_at": iso(NOW + HOUR), "remaining_seconds": 300.0},
+    )
+
+
 def test_an_attempt_begins() -> None:
     """The first one means that the time is over."""
     user = User().create()
@@ -117,6 +126,7 @@ def test_the_types_are_a_closed_vocabulary() -> None:
     assert {kind.value for kind in EventType} >= {
         "session.created",
         "session.updated",
+        "session.expiring",
         "session.cleaning",
         "session.cleanup_failed",
         "session.stuck",
