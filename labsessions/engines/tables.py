@@ -31,9 +31,8 @@ def projected(
     `now_ms` is when the events have happened.
     """
     shown = row(state)
-    rows: list[Put | Append | Remove] = [
-        Remove(SESSIONS, (user_id,)) if shown is None else Put(SESSIONS, tuple(shown.values()))
-    ]
+    rows: list[Put | Append | Remove]
+    rows = [Remove(SESSIONS, (user_id,)) if shown is None else Put(SESSIONS, tuple(shown.values()))]
     rows += [Put(HISTORY, tuple(history(event).values())) for event in events if isinstance(event, Ended)]
     rows += [Append(EVENTS, tuple(recorded(event, now_ms).values())) for event in events]
     owing = {(line["generation"], line["lab_request_id"]): line for line in owed(state)}

@@ -209,7 +209,7 @@ async def test_without_any_credential_the_door_is_open(
     rule: Rule,
 ) -> None:
     """Loopback or `--insecure`: everybody may do everything, whatever they bring."""
-    app = make_app(engine, readiness, ApiOptions(version="1"), StoodTime())
+    app = make_app(engine, readiness, ApiOptions(version="1"), StoodTime(), record=DrivenRecord())
     app[RULES][app.router.add_get(ADMIN_ROUTE[1], _things, allow_head=False)] = Rule.of(Scope.ADMIN, ADMIN_ROUTE[1])
     await engine_has(engine, "ada")
     status, _ = await call(await aiohttp_client(app), method, path, CREDENTIALS[STRANGER])
