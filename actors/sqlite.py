@@ -1,4 +1,4 @@
-"""The store in one SQLite file: WAL, `synchronous=FULL`, one writing and one reading connection.
+"""The store in one SQLite file: WAL, `synchronous=FULL`, one writing and two reading connections.
 
 What `apply` has returned from survives a power cut. Operators may read the file with `sqlite3` at any time:
 readers don't stop the writer.
@@ -37,9 +37,12 @@ _DEFERRED = "SELECT count(*) FROM actor_cells WHERE deferrals > 0"
 class SqliteStore:
     """See `storage.Store`. Made by `open_store`."""
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(
+        self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, observer: aiosqlite.Connection
+    ) -> None:
         self._writer = writer
         self._reader = reader
+        self._observer = observer
 
     async def load(self, actor_ids: Sequence[ActorId]) -> Sequence[bytes | None]:
         """See `Store`."""
@@ -65,13 +68,17 @@ class SqliteStore:
         return sum(int(count) for (count,) in rows)
 
     async def query(self, sql: str, parameters: Sequence[Column] = ()) -> list[dict[str, Column]]:
-        """Rows of a product's own question, by column name, as of the last commit."""
-        async with self._reader.execute(sql, parameters) as cursor:
+        """Rows of a product's own question, by column name, as of the last commit.
+
+        On a connection of its own: whoever asks much, or for much, keeps no actor waiting.
+        """
+        async with self._observer.execute(sql, parameters) as cursor:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
 
     async def close(self) -> None:
         """See `Store`."""
+        await self._observer.close()
         await self._reader.close()
         await self._writer.close()
 
@@ -125,6 +132,8 @@ async def open_store(path: Path, schemas: tuple[Schema, ...] = ()) -> SqliteStor
         connections.append(writer)
         reader = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=PREPARED)
         connections.append(reader)
+        observer = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        connections.append(observer)
         # Has an effect only on a new file: freed pages can be given back without rewriting everything. An existing
         # one would be written to nevertheless, before it is known whether we may.
         if await writer.execute_fetchall("SELECT 1 FROM pragma_page_count WHERE page_count = 0"):
@@ -132,14 +141,15 @@ async def open_store(path: Path, schemas: tuple[Schema, ...] = ()) -> SqliteStor
         await writer.execute("PRAGMA journal_mode = WAL")
         await writer.execute("PRAGMA synchronous = FULL")
         await upgrade(writer, (runtime_schema(), *schemas), str(path))
-        await reader.execute("PRAGMA query_only = ON")
+        for each in (reader, observer):
+            await each.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
         await _close(connections)
         raise StoreError(f"{path} cannot be used as the database: {error}") from error
     except BaseException:
         await _close(connections)
         raise
-    return SqliteStore(writer, reader)
+    return SqliteStore(writer, reader, observer)
 
 
 async def _close(connections: list[aiosqlite.Connection]) -> None:

@@ -7,10 +7,10 @@ it again: with `executemany` it did so for each row, and a batch took as long as
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from actors.ids import ActorId
-from actors.storage import Column, Deferral, Lane, Operation, Put, Remove, Table, Write
+from actors.storage import Append, Column, Deferral, Lane, Operation, Prune, Put, Remove, Table, Write
 
 # Rows of one statement: more save nothing, and SQLite allows 32,766 parameters and conditions 1,000 deep.
 ROWS = 32
@@ -35,6 +35,8 @@ def plan(operations: Sequence[Operation]) -> Iterator[Statement]:
         match operation:
             case Deferral(alarm=(actor_id, due_ms, lane, deferrals), until_ms=until_ms, error=error):
                 yield Statement(_DEFER, (until_ms, error, *actor_id, due_ms, int(lane), deferrals))
+            case Prune(table=table, through=number):
+                yield Statement(_prune(table), (number,))
             case Write(actor_id=actor_id, cell=None):
                 rows[_erase].append(actor_id)
             case Write(actor_id=actor_id, cell=cell, alarm=alarm):
@@ -42,11 +44,8 @@ def plan(operations: Sequence[Operation]) -> Iterator[Statement]:
                 rows[_save].append((*actor_id, cell, *due))
         if isinstance(operation, Write):
             for row in operation.rows:
-                match row:
-                    case Put(table=table, values=values):
-                        rows[_put(table)].append(values)
-                    case Remove(table=table, key=key):
-                        rows[_remove(table)].append(key)
+                table, values = row
+                rows[_CHANGES[type(row)](table)].append(values)
     for sql, all_rows in rows.items():
         yield from _statements(sql, all_rows)
 
@@ -91,13 +90,27 @@ def _load(n: int) -> str:
 
 @cache
 def _put(table: Table) -> Callable[[int], str]:
+    return _insert("INSERT OR REPLACE", table)
+
+
+@cache
+def _append(table: Table) -> Callable[[int], str]:
+    return _insert("INSERT", table)
+
+
+def _insert(verb: str, table: Table) -> Callable[[int], str]:
     @cache
     def sql(n: int) -> str:
         columns = ", ".join(_quoted(column) for column in table.columns)
-        into = f"INSERT OR REPLACE INTO {_quoted(table.name)} ({columns})"
-        return f"{into} VALUES {_marks(n, len(table.columns))}"
+        return f"{verb} INTO {_quoted(table.name)} ({columns}) VALUES {_marks(n, len(table.columns))}"
 
     return sql
+
+
+@cache
+def _prune(table: Table) -> str:
+    (number,) = table.key
+    return f"DELETE FROM {_quoted(table.name)} WHERE {_quoted(number)} <= ?"  # noqa: S608 - registered names
 
 
 @cache
@@ -107,6 +120,10 @@ def _remove(table: Table) -> Callable[[int], str]:
         return f"DELETE FROM {_quoted(table.name)} WHERE {_any_of(n, table.key)}"  # noqa: S608 - registered names
 
     return sql
+
+
+# How each kind of change to a product's table is written; its values, or the key, are what its marks stand for.
+_CHANGES: Final = {Put: _put, Append: _append, Remove: _remove}
 
 
 def _marks(rows: int, columns: int) -> str:

@@ -54,6 +54,17 @@ class Put(NamedTuple):
     values: tuple[Column, ...]
 
 
+class Append(NamedTuple):
+    """Insert the row into a table that numbers its rows itself: the key is one INTEGER PRIMARY KEY AUTOINCREMENT.
+
+    Values in the order of the table's columns, without the key. Numbers grow in the order of commits, and within one in
+    that of the writes; none is given twice.
+    """
+
+    table: Table
+    values: tuple[Column, ...]
+
+
 class Remove(NamedTuple):
     """Delete the row with this key, if it is there."""
 
@@ -68,7 +79,7 @@ class Write:
     actor_id: ActorId
     cell: bytes | None
     alarm: Alarm | None
-    rows: Sequence[Put | Remove] = ()
+    rows: Sequence[Put | Append | Remove] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,14 @@ class Deferral:
     error: str
 
 
-Operation = Write | Deferral
+class Prune(NamedTuple):
+    """Delete the rows of a table of `Append` up to this number."""
+
+    table: Table
+    through: int
+
+
+Operation = Write | Deferral | Prune
 
 
 class Store(Protocol):

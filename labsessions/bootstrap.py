@@ -1,8 +1,9 @@
 """The composition root: the only file that knows every concrete class. `serve` is the life of the process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -22,6 +23,7 @@ from labsessions import __version__
 from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
+from labsessions.feed import Feed
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.options import ApiOptions, JwtOptions
@@ -29,6 +31,7 @@ from labsessions.http.server import Runner
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
+from labsessions.retention import Retention
 from labsessions.settings import Secrets, Settings
 from labsessions.settings.model import is_loopback
 
@@ -70,11 +73,15 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
-        engine = EmbeddedEngine(runtime, cleaner, settings.policy())
+        feed = Feed()
+        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce)
+        repository = Repository(store.query, runtime.clock.now_ms, feed)
+        if settings.events.retention_days:
+            await _in_background(stack, _retention(settings, store, runtime).run())
         missing = _not_configured(settings.secrets)
         readiness = ServiceReadiness(
             runtime.health,
-            Repository(store.query, runtime.clock.now_ms).counts,
+            repository.counts,
             lambda: asyncio.to_thread(directory.free_bytes),  # a file system that hangs must not stop everything
             missing,
             min_free_bytes=settings.storage.min_free_bytes,
@@ -82,7 +89,14 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         options = _api(settings, missing)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
-            make_app(engine, readiness, options, None if clock is None else DrivenTime(clock, runtime), user_tokens),
+            make_app(
+                engine,
+                readiness,
+                options,
+                None if clock is None else DrivenTime(clock, runtime),
+                user_tokens,
+                record=repository,
+            ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
@@ -101,6 +115,27 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             await asyncio.sleep(0)  # the log has the address before anybody is told that it may be used
             await asyncio.to_thread(write_ready_file, settings.ready_file, address)
         yield address
+
+
+async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until the stack is unwound."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
+
+
+def _retention(settings: Settings, store: SqliteStore, runtime: Runtime) -> Retention:
+    return Retention(
+        store.query,
+        runtime.commit,
+        runtime.clock.now_ms,
+        busy=lambda: len(runtime.effects) > 0,
+        days=settings.events.retention_days,
+    )
 
 
 def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
@@ -161,6 +196,8 @@ def _api(settings: Settings, missing: tuple[str, ...]) -> ApiOptions:
         rate_burst=settings.api.rate_burst,
         max_body_bytes=settings.api.max_body_bytes,
         max_duration_minutes=settings.api.max_duration_minutes,
+        heartbeat_seconds=settings.events.heartbeat_seconds,
+        streams_per_user=settings.events.streams_per_user,
         not_configured=missing,
     )
 

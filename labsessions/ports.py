@@ -1,6 +1,8 @@
 """What the parts need of each other, as protocols. No implementation, no foreign type."""
 
-from typing import Any, Protocol
+import asyncio
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 
 from labsessions.core.messages import AttemptEnded, Clean, Message, Reply
 from labsessions.core.policy import Policy
@@ -27,6 +29,44 @@ class Sessions(Protocol):
 
     def now_ms(self) -> int:
         """The wall clock that deadlines are measured by, in milliseconds since 1970 UTC."""
+        ...
+
+
+class StoredEvent(NamedTuple):
+    """A fact as it is stored: its number, its type of a closed vocabulary, and what clients see of it."""
+
+    seq: int
+    type: str
+    data: dict[str, Any]
+
+
+class Span(NamedTuple):
+    """Which events are stored: all after the number `pruned`, up to `newest`; both 0 if there never was one."""
+
+    pruned: int
+    newest: int
+
+
+class Record(Protocol):
+    """What is stored of the past, read beside the engine, as of the last commit.
+
+    Each `async` method may raise what the store raises if it cannot be read.
+    """
+
+    async def span(self) -> Span:
+        """Which events are stored, of all users."""
+        ...
+
+    async def events_after(self, user_id: str, seq: int) -> list[StoredEvent]:
+        """The user's events after this number, in order: some of them, and none only if there is none."""
+        ...
+
+    async def last_ended(self, user_id: str) -> dict[str, Any] | None:
+        """Why and when the user's last session has ended; None if none has."""
+        ...
+
+    def watch(self, user_id: str) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set whenever more of the user's events are stored, as long as the block lasts."""
         ...
 
 

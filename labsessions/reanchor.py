@@ -100,4 +100,4 @@ def _to_move(reader: sqlite3.Connection, policy: Policy, now_ms: int, users: set
 
 
 def _write(was: State, now: State) -> Write:
-    return write_of(user_of(now), now, (), before=was)
+    return write_of(user_of(now), now, (), now_ms=0, before=was)

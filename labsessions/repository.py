@@ -1,10 +1,14 @@
-"""Queries over `labs_sessions` and `owed_vms`: what is read past the actors, as of the last commit."""
+"""Queries over the projections: what is read past the actors, as of the last commit."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from labsessions.core.projection import iso
 from labsessions.core.reanchor import AHEAD_MS
+from labsessions.feed import Feed
+from labsessions.ports import Span, StoredEvent
 
 Query = Callable[[str, Sequence[Any]], Awaitable[list[dict[str, Any]]]]
 
@@ -12,6 +16,19 @@ COUNTS: Final = """
 SELECT (SELECT count(*) FROM labs_sessions WHERE status = 'stuck') AS stuck,
        (SELECT count(*) FROM owed_vms WHERE status = 'stuck') AS owed_stuck,
        (SELECT count(*) FROM labs_sessions WHERE status = 'active' AND created_at > ?) AS from_future
+"""
+SPAN: Final = """
+SELECT coalesce((SELECT min(seq) FROM session_events) - 1, newest) AS pruned, newest
+FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'session_events'), 0) AS newest)
+"""
+# Read in pages, so that a long absence costs no memory.
+EVENTS: Final = """
+SELECT seq, type, at, session_id, data FROM session_events WHERE user_id = ? AND seq > ? ORDER BY seq LIMIT 100
+"""
+LAST_ENDED: Final = """
+SELECT id, labId, created_at, expires_at, ended_at, end_reason AS reason, attempts,
+       lateness_ms / 1000.0 AS lateness_seconds
+FROM session_history WHERE user_id = ? ORDER BY ended_at DESC, rowid DESC LIMIT 1
 """
 
 
@@ -27,13 +44,34 @@ class Counts(NamedTuple):
 
 
 class Repository:
-    """Reads through `query`, which answers with rows by column name. `now_ms` is the clock that deadlines go by."""
+    """Reads through `query`, which answers with rows by column name. `now_ms` is the clock that deadlines go by.
 
-    def __init__(self, query: Query, now_ms: Callable[[], int]) -> None:
+    `ports.Record` as well; `feed` is where news are announced.
+    """
+
+    def __init__(self, query: Query, now_ms: Callable[[], int], feed: Feed | None = None) -> None:
         self._query = query
         self._now_ms = now_ms
+        self.watch = (Feed() if feed is None else feed).watch
 
     async def counts(self) -> Counts:
         """What an operator should look at; read from indexes, so it is cheap at any size."""
         (row,) = await self._query(COUNTS, (iso(self._now_ms() + AHEAD_MS),))
         return Counts(**row)
+
+    async def span(self) -> Span:
+        """See `ports.Record`."""
+        (row,) = await self._query(SPAN, ())
+        return Span(**row)
+
+    async def events_after(self, user_id: str, seq: int) -> list[StoredEvent]:
+        """See `ports.Record`."""
+        return [_event(**row) for row in await self._query(EVENTS, (user_id, seq))]
+
+    async def last_ended(self, user_id: str) -> dict[str, Any] | None:
+        """See `ports.Record`."""
+        return next(iter(await self._query(LAST_ENDED, (user_id,))), None)
+
+
+def _event(seq: int, type: str, at: str, session_id: str, data: str) -> StoredEvent:  # noqa: A002 - the column's name
+    return StoredEvent(seq, type, {"type": type, "at": at, "session_id": session_id, **msgspec.json.decode(data)})

@@ -17,7 +17,7 @@ from actors.clock import Clock
 from actors.clock_guard import ClockGuard
 from actors.ids import ActorId
 from actors.runtime import Residency, Runtime
-from actors.storage import Alarm, Deferral, Lane, Operation, Store, Write
+from actors.storage import Alarm, Deferral, Lane, Operation, Prune, Store, Write
 from actors.testing import EPOCH_MS, DiskError, MemoryDisk, MemoryStore, VirtualClock, run_virtual
 
 P = ParamSpec("P")
@@ -224,4 +224,10 @@ class RecordingStore(MemoryStore):
 
 
 def _name(operation: Operation) -> str:
-    return (operation.alarm.actor_id if isinstance(operation, Deferral) else operation.actor_id).name
+    match operation:
+        case Deferral(alarm=alarm):
+            return alarm.actor_id.name
+        case Write(actor_id=actor_id):
+            return actor_id.name
+        case Prune(table=table):
+            return table.name

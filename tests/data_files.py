@@ -32,7 +32,7 @@ async def _write(database: Path, writes: list[Write]) -> None:
 
 
 def _stored(state: State) -> Write:
-    return write_of(user_of(state), state, (), before=State())
+    return write_of(user_of(state), state, (), now_ms=0, before=State())
 
 
 def sql(database: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:

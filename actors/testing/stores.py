@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Sequence
 
 from actors.ids import ActorId
-from actors.storage import Column, Deferral, DueAlarm, Lane, Operation, Put, Write
+from actors.storage import Append, Column, Deferral, DueAlarm, Lane, Operation, Prune, Put, Write
 
 
 class DiskError(OSError):
@@ -23,6 +23,8 @@ class MemoryDisk:
         self.cells: dict[ActorId, bytes] = {}
         self.armed: dict[ActorId, DueAlarm] = {}
         self.tables: dict[str, dict[tuple[Column, ...], dict[str, Column]]] = {}
+        self.numbers: dict[str, int] = {}
+        """The last number that each table of `Append` has given."""
 
     def rows(self, table: str) -> list[dict[str, Column]]:
         """The rows of a table, in order of their first insertion."""
@@ -125,8 +127,14 @@ class MemoryStore:
             alarm = operation.alarm
             if disk.armed.get(alarm.actor_id) == alarm:
                 disk.armed[alarm.actor_id] = alarm._replace(due_ms=operation.until_ms, deferrals=alarm.deferrals + 1)
-            return
-        self._apply_write(operation)
+        elif isinstance(operation, Prune):
+            table = disk.tables.get(operation.table.name, {})
+            (key,) = operation.table.key
+            for number in [row[key] for row in table.values()]:
+                if isinstance(number, int) and number <= operation.through:
+                    del table[(number,)]
+        else:
+            self._apply_write(operation)
 
     def _apply_write(self, write: Write) -> None:
         disk, actor_id = self.disk, write.actor_id
@@ -141,5 +149,9 @@ class MemoryStore:
             if isinstance(row, Put):
                 values = dict(zip(row.table.columns, row.values, strict=True))
                 table[tuple(values[column] for column in row.table.key)] = values
+            elif isinstance(row, Append):
+                number = disk.numbers[row.table.name] = disk.numbers.get(row.table.name, 0) + 1
+                (key,) = row.table.key
+                table[(number,)] = {key: number, **dict(zip(row.table.columns, row.values, strict=True))}
             else:
                 table.pop(row.key, None)

@@ -63,4 +63,4 @@ def created(waiting: Waiting) -> Write:
     user, created_ms, duration_ms = waiting
     lab = _FIELDS.lab(lab_body(user, duration_ms / MS_PER_MINUTE), new_id=str(uuid.uuid4()))
     decision = decide(State(), Create(str(uuid.uuid4()), lab), created_ms, _POLICY)
-    return write_of(user, decision.state, decision.events, before=State())
+    return write_of(user, decision.state, decision.events, created_ms, before=State())

@@ -145,10 +145,15 @@ class Created(Struct, frozen=True, gc=False):
 
 
 class Updated(Struct, frozen=True, gc=False):
-    """Members changed; `deadline_moved` tells whether the wake-up was armed anew."""
+    """Members changed; the deadline was `old_expires_ms`."""
 
     session: Session
-    deadline_moved: bool
+    old_expires_ms: int
+
+    @property
+    def deadline_moved(self) -> bool:
+        """Whether the wake-up was armed anew."""
+        return self.session.expires_ms != self.old_expires_ms
 
 
 class Expiring(Struct, frozen=True, gc=False):

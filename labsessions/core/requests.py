@@ -83,7 +83,7 @@ def update(
         expires_ms=expires_ms,
         leads_ms=leads_ms(expires_ms, now_ms, policy) if moved else session.leads_ms,
     )
-    event = Updated(updated, deadline_moved=moved)
+    event = Updated(updated, old_expires_ms=session.expires_ms)
     owed, events, effects = take_over(state.owed, updated.vms, now_ms)
     after = structs.replace(state, session=updated, owed=owed)
     return Decision(after, (event, *events), effects, reply(updated))

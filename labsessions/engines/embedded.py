@@ -1,6 +1,7 @@
 """The embedded engine: the core on the durable actors of this process, one SessionManager per user."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from actors.actor import DurableActor, Outcome, WakeUp
@@ -33,27 +34,39 @@ def lane_of(state: State) -> Lane:
     return Lane.RETRY if is_retry(state) else Lane.FIRST
 
 
-def write_of(user_id: str, state: State, events: tuple[Event, ...], before: State) -> Write:
-    """How a user's state is stored after `before`: its cell, its wake-up and its rows, all derived from it."""
+def write_of(user_id: str, state: State, events: tuple[Event, ...], now_ms: int, before: State) -> Write:
+    """How a user's state is stored after `before`: its cell, its wake-up and its rows, all derived from it.
+
+    `now_ms` is when the events that led to it have happened.
+    """
     due_ms = wake_at(state)
     return Write(
         ActorId(NAMESPACE, user_id),
         cell=encode(state),
         alarm=None if due_ms is None else Alarm(due_ms, lane_of(state)),
-        rows=projected(user_id, state, events, before),
+        rows=projected(user_id, state, events, now_ms, before),
     )
 
 
 class SessionManager(DurableActor):
     """One user's actor: it asks the core what a message means, and hands the runtime what follows from it."""
 
-    def __init__(self, actor_id: ActorId, runtime: Runtime, cleaner: Cleaner, policy: Policy, log: Log) -> None:
+    def __init__(
+        self,
+        actor_id: ActorId,
+        runtime: Runtime,
+        cleaner: Cleaner,
+        policy: Policy,
+        log: Log,
+        announce: Callable[[str], None],
+    ) -> None:
         super().__init__(actor_id, runtime)
         self._clock = runtime.clock
         self._breaker = runtime.breaker
         self._cleaner = cleaner
         self._policy = policy
         self._log = log
+        self._announce = announce
         self._state = State()
 
     def restore(self, cell: bytes | None) -> None:
@@ -64,20 +77,27 @@ class SessionManager(DurableActor):
         """See `DurableActor`."""
         woken = isinstance(message, WakeUp)
         said = _WAKE if isinstance(message, WakeUp) else message
-        decision = decide(self._state, said, self._clock.now_ms(), self._policy)
+        now_ms = self._clock.now_ms()
+        decision = decide(self._state, said, now_ms, self._policy)
         if decision.state is self._state and not woken:
             return Outcome(decision.reply)
         # A wake-up writes even if nothing was due: should the stored alarm ever disagree with the state, this mends it.
-        write = write_of(self.actor_id.name, decision.state, decision.events, before=self._state)
+        write = write_of(self.actor_id.name, decision.state, decision.events, now_ms, before=self._state)
         self._state = decision.state
         clean = next((effect for effect in decision.effects if isinstance(effect, Clean)), None)
         return Outcome(
             reply=decision.reply,
             write=write,
-            committed=lambda: narrate(decision.events, self._log),
+            committed=lambda: self._tell(decision.events),
             cancel_effect=any(isinstance(effect, Abandon) for effect in decision.effects),
             start_effect=None if clean is None else lambda: self._clean(clean),
         )
+
+    def _tell(self, events: tuple[Event, ...]) -> None:
+        """Whoever wants to know of the events, now that they are durable."""
+        narrate(events, self._log)
+        if events:
+            self._announce(self.actor_id.name)
 
     async def _clean(self, effect: Clean) -> AttemptEnded:
         """An attempt, whose end doesn't depend on the cleaner: one that hung would keep its slot for ever."""
@@ -95,16 +115,24 @@ class SessionManager(DurableActor):
 
 
 class EmbeddedEngine:
-    """`ports.Sessions` on a `Runtime`. HTTP reaches a SessionManager only by messages to its mailbox."""
+    """`ports.Sessions` on a `Runtime`. HTTP reaches a SessionManager only by messages to its mailbox.
+
+    `announce` is called with the id of a user when new events of it are durable; it must return at once.
+    """
 
     def __init__(
-        self, runtime: Runtime, cleaner: Cleaner, policy: Policy, manager: type[SessionManager] = SessionManager
+        self,
+        runtime: Runtime,
+        cleaner: Cleaner,
+        policy: Policy,
+        manager: type[SessionManager] = SessionManager,
+        announce: Callable[[str], None] = lambda user_id: None,  # noqa: ARG005 - nobody is told
     ) -> None:
         self._clock: Clock = runtime.clock
         self.policy = policy
         log = bound_logger()
         self._namespace = runtime.namespace(
-            NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy, log)
+            NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy, log, announce)
         )
 
     async def ask(self, user_id: str, message: Message) -> Reply:

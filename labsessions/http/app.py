@@ -14,7 +14,8 @@ from labsessions.http.health import HealthRoutes, Overview
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import RULES, USER_ID, Rule, Scope
 from labsessions.http.sessions import SessionRoutes
-from labsessions.ports import Readiness, Sessions, Time
+from labsessions.http.stream import StreamRoutes
+from labsessions.ports import Readiness, Record, Sessions, Time
 
 # Any id that isn't empty; aiohttp's own pattern for a variable would refuse braces in it.
 _VARIABLE = (USER_ID, "{user_id:[^/]+}")
@@ -26,20 +27,25 @@ def make_app(
     options: ApiOptions,
     time: Time | None = None,
     user_tokens: UserTokens | None = None,
+    *,
+    record: Record | None = None,
 ) -> web.Application:
     """The application of CONTRACT §1 over this engine; with `time`, clients may drive it.
 
-    With `user_tokens`, a user that brings one may touch its own session.
+    With `user_tokens`, a user that brings one may touch its own session. Without a `record`, the routes that read it
+    answer with a fault.
     """
+    stream = StreamRoutes(record, options)
     rules: dict[web.AbstractRoute, Rule] = {}
     door = Door(options, rules, Credentials(options, user_tokens))
     app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
     app.on_response_prepare.append(door.complete)
     app[RULES] = rules
-    for endpoint, handler in _routes(sessions, readiness, options):
+    for endpoint, handler in _routes(sessions, readiness, options, stream):
         _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
     if time is not None:
         _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
+    app.on_shutdown.append(stream.end)
     return app
 
 
@@ -49,13 +55,17 @@ def _add(app: web.Application, method: str, path: str, scope: Scope, handler: Ha
         app[RULES][route] = Rule.of(scope, path)
 
 
-def _routes(sessions: Sessions, readiness: Readiness, options: ApiOptions) -> list[tuple[Endpoint, Handler]]:
+def _routes(
+    sessions: Sessions, readiness: Readiness, options: ApiOptions, stream: StreamRoutes
+) -> list[tuple[Endpoint, Handler]]:
     fields = SessionFields(options.max_duration_minutes, sessions.policy.max_total_minutes)
     labs = SessionRoutes(sessions, fields, options.body_seconds)
     health = HealthRoutes(sessions, readiness)
     routes: list[tuple[Endpoint, Handler]] = [
         (endpoints.CREATE, labs.create),
         (endpoints.SHOW, labs.show),
+        (endpoints.EVENTS, stream.events),
+        (endpoints.LAST, stream.last),
         (endpoints.UPDATE, labs.update),
         (endpoints.EXTEND, labs.extend),
         (endpoints.DELETE, labs.delete),

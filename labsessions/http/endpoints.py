@@ -15,13 +15,16 @@ from labsessions.http.errors import (
     INVALID_FIELD,
     INVALID_JSON,
     INVALID_KEY,
+    INVALID_LAST_EVENT_ID,
     KEYS_UNAVAILABLE,
     MISSING_FIELDS,
+    NONE_ENDED,
     NOT_AN_OBJECT,
     NOTHING_TO_UPDATE,
     OF_REFUSAL,
     TOKEN_EXPIRED,
     TOO_MANY_REQUESTS,
+    TOO_MANY_STREAMS,
     UNAUTHORIZED,
     Problem,
 )
@@ -51,6 +54,8 @@ class Endpoint(NamedTuple):
     """Whether it heeds `If-Match`."""
     repeatable: bool = False
     """Whether it heeds `Idempotency-Key`."""
+    resumable: bool = False
+    """Whether it heeds `Last-Event-ID`."""
 
     def listed(self) -> Mapping[str, Any]:
         """As the overview lists it."""
@@ -85,6 +90,23 @@ SHOW: Final = Endpoint(
     Scope.OWN,
     answers=(Answer(200, "Lab session retrieved successfully", "Session"),),
     problems=(_NOT_FOUND,),
+)
+EVENTS: Final = Endpoint(
+    "GET",
+    f"{SESSIONS}/user/{{user_id}}/events",
+    "Follow what happens to the user's lab sessions (Server-Sent Events)",
+    Scope.OWN,
+    answers=(Answer(200, "The stream of events", "Events", enveloped=False),),
+    problems=(INVALID_LAST_EVENT_ID, _NOT_FOUND, TOO_MANY_STREAMS),
+    resumable=True,
+)
+LAST: Final = Endpoint(
+    "GET",
+    f"{SESSIONS}/user/{{user_id}}/last",
+    "Show why and when the user's last lab session ended",
+    Scope.OWN,
+    answers=(Answer(200, "Last lab session retrieved successfully", "Outcome"),),
+    problems=(NONE_ENDED,),
 )
 UPDATE: Final = Endpoint(
     "PUT",

@@ -73,6 +73,13 @@ INVALID_CONDITION: Final = Problem(
 )
 MISSING_FIELDS: Final = Problem(400, "missing_fields", "Missing required fields")
 INVALID_FIELD: Final = Problem(400, "invalid_field", "Field is not as expected")
+INVALID_LAST_EVENT_ID: Final = Problem(
+    400, "invalid_last_event_id", "Header 'Last-Event-ID' must be the id of an event: a whole number"
+)
+NONE_ENDED: Final = Problem(404, "no_ended_session", "No lab session of this user has ended")
+TOO_MANY_STREAMS: Final = Problem(
+    429, "too_many_streams", "User already has as many streams of events open as are allowed", {"Retry-After": "15"}
+)
 NOT_AN_OBJECT: Final = Problem(400, "not_an_object", "Request body must be a JSON object")
 INTERNAL: Final = Problem(500, "internal_error", "Internal server error")
 

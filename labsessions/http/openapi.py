@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final
 
+from labsessions.core.record import END_REASONS, EventType
 from labsessions.http.checks import USER_ID, Schema
 from labsessions.http.conditions import IF_MATCH
 from labsessions.http.endpoints import Answer, Endpoint
@@ -19,9 +20,12 @@ from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
 from labsessions.http.idempotency import KEY, PATTERN, REPLAYED
 from labsessions.http.schemes import SCHEMES, security
+from labsessions.http.stream import GAP
 from labsessions.http.wire import failure_body
 
+EVENT_TYPES: Final = (*(kind.value for kind in EventType), GAP)
 _JSON: Final = "application/json"
+_OTHER_MEDIA: Final = {"Page": "text/html", "Events": "text/event-stream"}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _MESSAGES: Final = {"type": "array", "items": {"type": "string"}}
 _REASONS: Final = [problem.why_not for problem in OF_REFUSAL.values() if problem.why_not is not None]
@@ -57,6 +61,9 @@ _ETAG: Final = "Names this very state of the session; for `If-Match`"
 _KEY: Final = "Makes it safe to send the request again: the same key and body get the same answer, for a day"
 _REPLAYED: Final = "`true` if the answer was given before, and nothing was done this time"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
+
+_NUMBER: Final = {"type": "string", "pattern": "^[0-9]{1,18}$"}
+_LAST_EVENT_ID: Final = "`id` of the last event that was seen: what is stored after it comes first"
 
 _INTRODUCTION: Final = """\
 One running lab session per user; the service deletes the session's VMs when its time is over.
@@ -105,6 +112,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.repeatable:
         key = {"type": "string", "pattern": PATTERN}
         parameters.append({"name": KEY, "in": "header", "schema": key, "description": _KEY})
+    if endpoint.resumable:
+        for place, name in (("header", "Last-Event-ID"), ("query", "last_event_id")):
+            parameters.append({"name": name, "in": place, "schema": _NUMBER, "description": _LAST_EVENT_ID})
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
@@ -118,7 +128,7 @@ def _success(answer: Answer, *, repeatable: bool) -> dict[str, Any]:
     if answer.enveloped:
         members = {"success": {"const": True}, "data": schema, "message": {"const": answer.description}}
         schema = {"type": "object", "required": [*members], "properties": members}
-    media = "text/html" if answer.schema == "Page" else _JSON
+    media = _OTHER_MEDIA.get(answer.schema, _JSON)
     described: dict[str, Any] = {"description": answer.description, "content": {media: {"schema": schema}}}
     if answer.schema.endswith("Session"):
         described["headers"] = {"ETag": {"schema": {"type": "string"}, "description": _ETAG}}
@@ -160,6 +170,17 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
         "ExtendedSession": {
             "allOf": [_reference("Session"), {"required": ["extension"], "properties": {"extension": _granted()}}]
         },
+        "Events": {"type": "string", "description": f"Each event is one of: {', '.join(EVENT_TYPES)}"},
+        "Outcome": _object(
+            id={"type": "string"},
+            labId={"type": "string"},
+            created_at=_INSTANT,
+            expires_at=_INSTANT,
+            ended_at=_INSTANT,
+            reason={"enum": [*END_REASONS], "description": "`expired`: cleaned up; `deleted`: by hand"},
+            attempts={"type": "integer", "minimum": 0, "description": "Cleanup attempts begun"},
+            lateness_seconds={"type": ["number", "null"], "description": "From `expires_at` to `ended_at`, if expired"},
+        ),
         "Deleted": _object(user_id={"type": "string"}, deleted={"const": True}),
         "Failure": _object(
             ("why_not",),

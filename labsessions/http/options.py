@@ -10,7 +10,8 @@ class ApiOptions:
     `tokens`: any one of them opens the API, for all users; `admin_tokens`: what operators do as well. With none at all,
     and no users' tokens either, the door is open. `rate_per_second` (0: no limit) and `rate_burst` are for each caller.
     `cors_origins`: `*` or a list of origins. `idle_seconds`: how long a connection may be silent, or a head take.
-    `body_seconds`: how long a body may take. `not_configured`: names of settings that `/` reports as missing.
+    `body_seconds`: how long a body may take. `heartbeat_seconds`: from one sign of life of a stream of events
+    to the next. `streams_per_user`: open at a time. `not_configured`: names of settings that `/` reports as missing.
     `version`: of the service, shown at `/`.
     """
 
@@ -22,6 +23,8 @@ class ApiOptions:
     rate_burst: int = 20
     max_body_bytes: int = 262_144  # 256 KiB (CONTRACT §1); a session with a hundred workers has 20 KiB
     max_duration_minutes: float = 43_200  # 30 days: longer is a typing error, not a lab
+    heartbeat_seconds: float = 15.0
+    streams_per_user: int = 10
     not_configured: tuple[str, ...] = ()
     # Not for operators to choose: patience with whoever keeps a connection and says nothing, or says it very slowly.
     idle_seconds: float = 75.0  # between requests, and until the head of one is whole; proxies close theirs after 60

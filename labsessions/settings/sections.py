@@ -217,6 +217,24 @@ class Storage(_Section):
         return self.min_free_mib * MIB
 
 
+class Events(_Section):
+    """What is kept of what has happened, and how it is followed."""
+
+    retention_days: Float = Field(
+        default=7, ge=0, le=3660, description="How long events are kept, in days (0 to 3660; 0 is for ever)."
+    )
+    # Proxies close what is silent for a minute; browsers, some networks earlier.
+    heartbeat_seconds: Float = Field(
+        default=15,
+        ge=SHORTEST_S,
+        le=3600,
+        description="From one sign of life of a stream of events to the next, in seconds (0.01 to 3600).",
+    )
+    streams_per_user: Int = Field(
+        default=10, ge=1, le=10_000, description="How many streams of its events a user may have open (1 to 10000)."
+    )
+
+
 class Actors(_Section):
     """What stays in memory."""
 

@@ -12,7 +12,7 @@
    key comes one session, and whoever asks again is told of that one.
 6. The stored wake-up, the row of `labs_sessions` and the private state always agree.
 7. No actor's trouble moves another's deadline, or costs it a request.
-8. The outcome of a session stands in the history exactly once.
+8. The outcome of a session stands in the history exactly once, and so among the stored events.
 
 With `cleanup.manual_delete = "ensure"` a session that was deleted by hand goes on as an obligation: 2, 3 and 4 hold for
 it as for a session, and no VM that the user's session names is any obligation's.
@@ -234,6 +234,13 @@ def recorded_once(history: Mapping[tuple[Column, ...], Mapping[str, Column]], en
             raise BrokenError(8, f"the outcome of {generation} was written again, or has vanished")
     if len(history) != len(ends):
         raise BrokenError(8, f"{len(history)} outcomes for {len(ends)} sessions that have ended")
+
+
+def told_once(told: Mapping[str, int], ends: Mapping[str, End]) -> None:
+    """Invariant 8 for the stored events: each session that has ended is told of once, and no other."""
+    if told != dict.fromkeys(ends, 1):
+        wrong = {generation for generation, _ in told.items() ^ dict.fromkeys(ends, 1).items()}
+        raise BrokenError(8, f"the ends of {', '.join(sorted(wrong))} are not told of once each")
 
 
 def _instant_ms(text: Column) -> int | None:

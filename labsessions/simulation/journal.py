@@ -1,5 +1,6 @@
 """What becomes durable, watched from outside: each change needs a cause, and all tables must agree after it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,6 +31,8 @@ class Journal:
     def __init__(self, books: Books, disk: MemoryDisk) -> None:
         self._books = books
         self._disk = disk
+        self._told: Counter[str] = Counter()
+        self._looked_at = 0
         self._agreed: dict[ActorId, tuple[object, object, object]] = {}
 
     def committed(self, operations: Sequence[Operation]) -> None:
@@ -39,7 +42,7 @@ class Journal:
             if isinstance(operation, Deferral):
                 self._put_off(book, operation)
                 continue
-            old, cell = book.session, self._disk.cells.get(operation.actor_id)
+            old, cell = book.session, self._disk.cells.get(actor_of(operation))
             state, book.cell = decode(cell), cell
             new = state.session
             if new == old and state.owed == book.debts and state.answered == book.answered:
@@ -93,6 +96,17 @@ class Journal:
                     invariants.all_agree(book.session, alarm, row, book.debts)
                 self._agreed[actor_id] = (cell, alarm, row)
         invariants.recorded_once(disk.tables.get("session_history", {}), self._books.ends)
+        self._count_ends()
+        invariants.told_once(self._told, self._books.ends)
+
+    def _count_ends(self) -> None:
+        """Of the events that are new since the last look."""
+        newest = self._disk.numbers.get("session_events", 0)
+        for number in range(self._looked_at + 1, newest + 1):
+            event = self._disk.tables["session_events"][(number,)]
+            if event["type"] == "session.ended":
+                self._told[str(event["generation"])] += 1
+        self._looked_at = newest
 
     # --- what a change may be -----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final, Protocol
 
 from actors.ids import ActorId
-from actors.storage import Deferral, DueAlarm, Lane, Operation
+from actors.storage import Deferral, DueAlarm, Lane, Operation, Prune, Write
 from actors.testing import DiskError, MemoryDisk, MemoryStore
 
 # Far more than any instant needs: who comes here turns in circles without time passing.
@@ -121,4 +121,10 @@ class WatchedStore(MemoryStore):
 
 def actor_of(operation: Operation) -> ActorId:
     """Whom an operation is about."""
-    return operation.alarm.actor_id if isinstance(operation, Deferral) else operation.actor_id
+    match operation:
+        case Deferral(alarm=alarm):
+            return alarm.actor_id
+        case Write(actor_id=actor_id):
+            return actor_id
+        case Prune():
+            raise TypeError("a simulated process prunes nothing")

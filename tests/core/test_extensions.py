@@ -74,7 +74,7 @@ def test_the_deadline_moves_and_the_duration_with_it(message: Extend, granted_ms
         before, version=2, updated_ms=LATER, lab=lab(duration=duration), expires_ms=DEADLINE + granted_ms
     )
     assert decision == Decision(
-        State(session=after), (Updated(after, deadline_moved=True),), (), Extended(after, granted_ms, partial=False)
+        State(session=after), (Updated(after, old_expires_ms=DEADLINE),), (), Extended(after, granted_ms, partial=False)
     )
     assert user.due_ms == DEADLINE + granted_ms
 

@@ -115,7 +115,7 @@ def test_active_update_changes_members_and_keeps_the_deadline() -> None:
     decision = user.say(Update(LabChanges(terminal_url="https://terminal.test/2")), LATER)
 
     after = structs.replace(before, version=2, updated_ms=LATER, lab=lab(terminal_url="https://terminal.test/2"))
-    assert decision == Decision(State(session=after), (Updated(after, deadline_moved=False),), (), Current(after))
+    assert decision == Decision(State(session=after), (Updated(after, before.expires_ms),), (), Current(after))
 
 
 def test_active_update_moves_the_deadline() -> None:
@@ -127,7 +127,7 @@ def test_active_update_moves_the_deadline() -> None:
     after = structs.replace(
         before, version=2, updated_ms=LATER, lab=lab(duration=90), expires_ms=NOW + HOUR + HOUR // 2
     )
-    assert decision == Decision(State(session=after), (Updated(after, deadline_moved=True),), (), Current(after))
+    assert decision == Decision(State(session=after), (Updated(after, before.expires_ms),), (), Current(after))
 
 
 def test_active_delete_ends_it_without_any_call() -> None:

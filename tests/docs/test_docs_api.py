@@ -11,6 +11,7 @@ from labsessions.core.messages import Message, Reply
 from labsessions.core.policy import Policy
 from labsessions.http import endpoints, errors
 from labsessions.http.app import make_app
+from labsessions.http.openapi import EVENT_TYPES
 from labsessions.http.openapi import codes as codes_of
 from labsessions.http.options import ApiOptions
 from labsessions.mockbackend import make_app as make_mock_backend
@@ -116,3 +117,9 @@ def test_the_http_file_says_what_to_expect() -> None:
         r"^### \d+\.\d+ \S.*\n(?:# Wait \d+ seconds\n)?# Expect [2-5]\d\d\n", text(HTTP_FILE), re.MULTILINE
     )
     assert len(titles) == len(requests(HTTP_FILE))
+
+
+def test_the_events_table_has_every_type() -> None:
+    """Those that are stored, and the one that only the stream has."""
+    shown = {codes(kind)[0] for kind, *_ in table(API_EXAMPLES, "Event", "What it means")}
+    assert shown == set(EVENT_TYPES)

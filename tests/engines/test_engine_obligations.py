@@ -157,7 +157,7 @@ async def test_an_older_file_is_upgraded(tmp_path: Path, steps: int) -> None:
     user = User().create()
     store = await open_store(path, (old,))
     alarm = Alarm(user.due_ms, Lane.FIRST)
-    rows = projected("user-1", user.state, ())
+    rows = projected("user-1", user.state, (), NOW)
     await store.apply([Write(ActorId(NAMESPACE, "user-1"), encode(user.state), alarm, rows)])
     await store.close()
 
@@ -178,7 +178,7 @@ async def test_the_rows_of_owed_vms_follow_the_state_in_a_real_file(tmp_path: Pa
     for message in (Delete(), Create(OTHER_GENERATION, lab())):
         before = user.state
         decision = user.say(message, NOW)
-        rows = projected("user-1", user.state, decision.events, before)
+        rows = projected("user-1", user.state, decision.events, NOW, before)
         await store.apply([Write(ActorId(NAMESPACE, "user-1"), encode(user.state), None, rows)])
         with closing(sqlite3.connect(path)) as file:
             shown = {vm for (vm,) in file.execute("SELECT lab_request_id FROM owed_vms")}

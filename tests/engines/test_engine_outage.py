@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from builders import GENERATION, POLICY, lab
+from builders import GENERATION, NOW, POLICY, lab
 from structlog.testing import capture_logs
 
 from actors.admission import Limits
@@ -55,7 +55,7 @@ class World:
             decision = decide(State(), message, EPOCH_MS - 3_600_000 + number, POLICY)
             due_ms = wake_at(decision.state)
             assert due_ms is not None
-            rows = projected(user, decision.state, decision.events)
+            rows = projected(user, decision.state, decision.events, NOW)
             alarm = Alarm(due_ms, Lane.FIRST)
             self.store._apply(Write(ActorId(NAMESPACE, user), encode(decision.state), alarm, rows))
         self.runtime = Runtime(self.store, VirtualClock(), limits=LIMITS, breaker=breaker)

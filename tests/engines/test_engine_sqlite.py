@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-from builders import GENERATION, OTHER_GENERATION, POLICY, User, lab, worker_nodes
+from builders import GENERATION, NOW, OTHER_GENERATION, POLICY, User, lab, worker_nodes
 from msgspec import structs
 
 from actors.mailbox import Mailbox
@@ -124,7 +124,7 @@ def test_the_columns_are_those_of_the_rows() -> None:
     decision = user.say(Delete(), user.session.created_ms)
     (ended,) = decision.events
     assert tuple(history(ended)) == HISTORY_COLUMNS  # type: ignore[arg-type]
-    assert len(projected("user-1", decision.state, decision.events)) == 2
+    assert len(projected("user-1", decision.state, decision.events, NOW)) == 3
 
 
 async def test_an_answer_to_a_key_is_durable_with_what_was_done(tmp_path: Path) -> None:

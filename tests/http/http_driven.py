@@ -1,6 +1,7 @@
 """Engines for tests of the front door, on a clock that the test moves: the core alone, and the real one."""
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from labsessions.core.messages import AttemptEnded, Clean, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
 from labsessions.engines.embedded import EmbeddedEngine
+from labsessions.ports import Span, StoredEvent
 
 Api = TestClient[web.Request, web.Application]
 
@@ -120,6 +122,26 @@ class EmbeddedSessions:
     async def close(self) -> None:
         """Stop the runtime."""
         await self._runtime.stop(0)
+
+
+class DrivenRecord:
+    """`ports.Record` of users of whom one session has ended, and nothing else happens."""
+
+    async def span(self) -> Span:
+        """Nothing was ever stored."""
+        return Span(0, 0)
+
+    async def events_after(self, user_id: str, seq: int) -> list[StoredEvent]:  # noqa: ARG002 - the port's
+        """None."""
+        return []
+
+    async def last_ended(self, user_id: str) -> dict[str, Any] | None:  # noqa: ARG002 - the port's
+        """Everybody's."""
+        return {"id": "session-1"}
+
+    def watch(self, user_id: str) -> AbstractContextManager[asyncio.Event]:  # noqa: ARG002 - the port's
+        """No news."""
+        return nullcontext(asyncio.Event())
 
 
 class DrivenReadiness:

@@ -287,6 +287,8 @@ def test_routes_are_the_contracts(api: Api) -> None:
     assert found == {
         ("POST", SESSIONS),
         ("GET", SESSIONS + "/user/{user_id}"),
+        ("GET", SESSIONS + "/user/{user_id}/events"),
+        ("GET", SESSIONS + "/user/{user_id}/last"),
         ("PUT", SESSIONS + "/{user_id}"),
         ("DELETE", SESSIONS + "/{user_id}"),
         ("POST", SESSIONS + "/{user_id}/extend"),

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
-from http_driven import SESSIONS, Api, DrivenReadiness, DrivenSessions, exact, lab_body
+from http_driven import SESSIONS, Api, DrivenReadiness, DrivenRecord, DrivenSessions, exact, lab_body
 from identity_provider import bearer, shared_key_tokens, token
 from pytest_aiohttp import AiohttpClient
 
@@ -18,6 +18,8 @@ from labsessions.http.scopes import RULES, Rule, Scope
 SCOPES = {
     ("POST", SESSIONS): Scope.OWN,
     ("GET", f"{SESSIONS}/user/{{user_id}}"): Scope.OWN,
+    ("GET", f"{SESSIONS}/user/{{user_id}}/events"): Scope.OWN,
+    ("GET", f"{SESSIONS}/user/{{user_id}}/last"): Scope.OWN,
     ("PUT", f"{SESSIONS}/{{user_id}}"): Scope.OWN,
     ("POST", f"{SESSIONS}/{{user_id}}/extend"): Scope.OWN,
     ("DELETE", f"{SESSIONS}/{{user_id}}"): Scope.OWN,
@@ -68,7 +70,7 @@ async def _things(_: web.Request) -> web.Response:
 def application(engine: DrivenSessions, readiness: DrivenReadiness, options: ApiOptions | None = None) -> Any:
     """All routes that there can be, and the one for operators."""
     options = options or ApiOptions(version="1", tokens=("platform-token",), admin_tokens=("admin-token",))
-    app = make_app(engine, readiness, options, StoodTime(), shared_key_tokens())
+    app = make_app(engine, readiness, options, StoodTime(), shared_key_tokens(), record=DrivenRecord())
     app[RULES][app.router.add_get(*ADMIN_ROUTE[1:], _things, allow_head=False)] = Rule.of(Scope.ADMIN, ADMIN_ROUTE[1])
     return app
 
@@ -207,7 +209,7 @@ async def test_without_any_credential_the_door_is_open(
     rule: Rule,
 ) -> None:
     """Loopback or `--insecure`: everybody may do everything, whatever they bring."""
-    app = make_app(engine, readiness, ApiOptions(version="1"), StoodTime())
+    app = make_app(engine, readiness, ApiOptions(version="1"), StoodTime(), record=DrivenRecord())
     app[RULES][app.router.add_get(ADMIN_ROUTE[1], _things, allow_head=False)] = Rule.of(Scope.ADMIN, ADMIN_ROUTE[1])
     await engine_has(engine, "ada")
     status, _ = await call(await aiohttp_client(app), method, path, CREDENTIALS[STRANGER])

@@ -41,7 +41,7 @@ class Desk:
         members: dict[str, Any] = {
             "cell": encode(state),
             "alarm": None if due_ms is None else Alarm(due_ms, lane_of(state)),
-            "rows": projected(USER, state, events),
+            "rows": projected(USER, state, events, NOW),
         }
         return Write(ACTOR, **{**members, **changes})
 

@@ -218,6 +218,16 @@ def test_an_outcome_that_is_written_twice_or_lost() -> None:
             invariants.recorded_once(history, ends)
 
 
+@pytest.mark.parametrize("told", [{}, {GENERATION: 2}, {GENERATION: 1, "another": 1}, {"another": 1}])
+def test_each_end_is_told_of_once(told: dict[str, int]) -> None:
+    """Neither not at all nor twice, and no end that there was not."""
+    ends = {GENERATION: End("deleted", 0, {})}
+    invariants.told_once({GENERATION: 1}, ends)
+    invariants.told_once({}, {})
+    with breaks(8):
+        invariants.told_once(told, ends)
+
+
 @pytest.mark.parametrize("factor", [1, 1.5, 1.33, 10])
 @pytest.mark.parametrize("minutes", [1e-05, 0.05, 0.333, 1, 5.0, 60, 90.5])
 def test_the_deadline_by_exact_arithmetic(minutes: float, factor: float) -> None:
