@@ -100,10 +100,10 @@ def is_retry(state: State) -> bool:
     return first is not None and first.cleanup is not None and first.cleanup.attempts > 0
 
 
-def is_warning(state: State) -> bool:
-    """Whether what happens at `wake_at` is a warning, which nothing outside has to do with."""
+def is_notice(state: State) -> bool:
+    """Whether nothing outside has to do with what happens at `wake_at`: a warning, or answers that lapse."""
     first = _first(state)
-    return first is not None and first.leads_ms != ()
+    return first is None or first.leads_ms != ()
 
 
 def _first(state: State) -> Session | None:

@@ -11,7 +11,7 @@ from actors.ids import ActorId
 from actors.runtime import Runtime
 from actors.storage import Alarm, Lane, Write
 from labsessions.core.codec import decode, encode
-from labsessions.core.machine import decide, is_retry, is_warning, wake_at
+from labsessions.core.machine import decide, is_notice, is_retry, wake_at
 from labsessions.core.messages import Abandon, AttemptEnded, Clean, Event, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
@@ -29,7 +29,7 @@ _WAKE = Wake()
 
 def lane_of(state: State) -> Lane:
     """The lane in which the state's wake-up waits."""
-    if is_warning(state):
+    if is_notice(state):
         return Lane.NOTICE
     return Lane.RETRY if is_retry(state) else Lane.FIRST
 

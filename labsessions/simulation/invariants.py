@@ -108,7 +108,7 @@ def alarm_agrees(
         raise BrokenError(6, f"{user} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
     active = session is not None and session.cleanup is None
     retry = not active and cleanup is not None and cleanup.attempts > 0
-    if alarm.lane is not (Lane.NOTICE if (part is not None and part.leads_ms) else Lane.RETRY if retry else Lane.FIRST):
+    if alarm.lane is not (Lane.NOTICE if part is None or part.leads_ms else Lane.RETRY if retry else Lane.FIRST):
         raise BrokenError(6, f"the wake-up of {user} is in lane {alarm.lane.name}")
 
 

@@ -31,6 +31,6 @@ def given(was: Session, now: Session, latest_wall_ms: int) -> None:
 
 
 def gone(user: str, due: DueAlarm, now: DueAlarm | None, bound_ms: int) -> None:
-    """Invariant 3: without faults the warning was to be given by now."""
+    """Invariant 3: without faults the notice was to be given by now, a warning or answers that lapse."""
     if now is not None and now.due_ms == due.due_ms:
-        raise BrokenError(3, f"{user} is still to be warned {bound_ms} ms after it was due")
+        raise BrokenError(3, f"{user} is still to be noticed {bound_ms} ms after it was due")

@@ -8,7 +8,7 @@ from msgspec import structs
 from strategies import seeded
 
 from labsessions.core.decision import Decision
-from labsessions.core.machine import is_retry, is_warning
+from labsessions.core.machine import is_notice, is_retry
 from labsessions.core.messages import (
     AttemptStarted,
     Clean,
@@ -41,15 +41,15 @@ def test_each_lead_time_warns_once_and_then_the_end_comes() -> None:
     user = warned()
     before = user.session
     for instant, left in ((FIRST, (5 * MINUTE,)), (LAST, ())):
-        assert (user.due_ms, is_warning(user.state), is_retry(user.state)) == (instant, True, False)
+        assert (user.due_ms, is_notice(user.state), is_retry(user.state)) == (instant, True, False)
         after = structs.replace(before, leads_ms=left)
         assert user.say(Wake(), instant) == Decision(State(session=after), (Expiring(after, instant),), (), Done())
         assert user.say(Wake(), instant).events == ()
-    assert (user.due_ms, is_warning(user.state)) == (DEADLINE, False)
+    assert (user.due_ms, is_notice(user.state)) == (DEADLINE, False)
     decision = user.say(Wake(), DEADLINE)
     assert isinstance(decision.effects[0], Clean)
     assert decision.events == (AttemptStarted(user.session),)
-    assert not is_warning(user.state)
+    assert not is_notice(user.state)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_after_the_end_there_is_no_warning_and_no_attempt_by_its_wake_up(late_ms
     user = warned()
     decision = user.say(Wake(), DEADLINE + late_ms)
     assert (len(decision.events), decision.effects, leads(user)) == (events, (), ())
-    assert (user.due_ms, is_warning(user.state)) == (DEADLINE, False)
+    assert (user.due_ms, is_notice(user.state)) == (DEADLINE, False)
     assert isinstance(user.say(Wake(), DEADLINE + max(0, late_ms)).effects[0], Clean)
 
 
@@ -139,7 +139,7 @@ def test_who_is_being_cleaned_is_not_warned() -> None:
     user.policy = structs.replace(WARNED, owed_after_ms=1_000)
     user.say(Delete(), NOW)
     (owed,) = user.state.owed
-    assert (owed.leads_ms, is_warning(user.state)) == ((), False)
+    assert (owed.leads_ms, is_notice(user.state)) == ((), False)
 
 
 def test_a_warning_goes_before_an_obligation_and_does_not_touch_it() -> None:
@@ -152,7 +152,7 @@ def test_a_warning_goes_before_an_obligation_and_does_not_touch_it() -> None:
     decision = user.say(Wake(), NOW + 45 * MINUTE)
     assert ([type(event) for event in decision.events], decision.effects) == ([Expiring], ())
     assert user.state.owed == (owed,)
-    assert (user.due_ms, is_warning(user.state)) == (NOW + 45 * MINUTE, False)
+    assert (user.due_ms, is_notice(user.state)) == (NOW + 45 * MINUTE, False)
     assert isinstance(user.say(Wake(), NOW + 45 * MINUTE).effects[0], Clean)
 
 
@@ -163,7 +163,7 @@ def test_woken_on_time_there_are_as_many_warnings_as_lead_times(lead_times: list
     before = tuple(sorted(lead_times, reverse=True))
     user = User(structs.replace(POLICY, warn_before_ms=before)).create(duration=minutes)
     instants: list[int] = []
-    while is_warning(user.state):
+    while is_notice(user.state):
         instants.append(user.due_ms)
         (event,) = user.say(Wake(), user.due_ms).events
         assert event == Expiring(user.session, instants[-1])

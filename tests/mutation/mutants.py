@@ -235,7 +235,7 @@ MUTANTS: Final = (
     Mutant(
         "let warnings wait for slots",
         ENGINE,
-        "    if is_warning(state):\n        return Lane.NOTICE\n",
+        "    if is_notice(state):\n        return Lane.NOTICE\n",
         "",
     ),
     Mutant(
@@ -302,8 +302,8 @@ MUTANTS: Final = (
     Mutant(
         "forget the VMs of a session that was deleted by hand",
         REQUESTS,
-        "State(owed=(*state.owed, part))",
-        "State(owed=state.owed)",
+        "owed=(*state.owed, part))",
+        "owed=state.owed)",
     ),
     Mutant(
         "end the grace period a millisecond early",
