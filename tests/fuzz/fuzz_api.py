@@ -40,8 +40,9 @@ class Fuzzed(NamedTuple):
     requests: int
 
 
-async def fuzz(folder: Path, seconds: int, seed: int) -> Fuzzed:
+async def fuzz(folder: Path, seconds: int, seed: int, *, streams: bool = True) -> Fuzzed:
     """Run schemathesis for so long against a service and a mock backend of their own in `folder`."""
+    without = [] if streams else ["--exclude-path-regex", "/events$"]
     async with world(folder, API_TOKEN=TOKEN) as (service, _, _):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -59,6 +60,7 @@ async def fuzz(folder: Path, seconds: int, seed: int) -> Fuzzed:
             str(seed),
             "--warnings",
             "off",
+            *without,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", "")))},
             stdout=subprocess.PIPE,
@@ -73,15 +75,16 @@ async def fuzz(folder: Path, seconds: int, seed: int) -> Fuzzed:
 def main(
     minutes: Annotated[float, typer.Option(help="How long requests are made.", min=0.05)] = 1,
     seed: Annotated[int | None, typer.Option(help="Any, if left out.")] = None,
+    streams: Annotated[bool, typer.Option(help="Also the streams of events, each of which takes its time.")] = True,  # noqa: FBT002
     record: Annotated[Path | None, typer.Option(help="Write what was done there, as JSON.")] = None,
 ) -> None:
     """Make requests by the description of the API, and see whether the answers are as it says."""
     chosen = random.randrange(10**9) if seed is None else seed  # noqa: S311 - printed, so that it can be repeated
-    command = f"python tests/fuzz/fuzz_api.py --minutes {minutes:g} --seed {chosen}"
+    command = f"python tests/fuzz/fuzz_api.py --minutes {minutes:g} --seed {chosen}{'' if streams else ' --no-streams'}"
     typer.echo(command)
     ran, begun = {"command": command, "commit": commit()}, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        fuzzed = asyncio.run(fuzz(Path(folder), round(minutes * 60), chosen))
+        fuzzed = asyncio.run(fuzz(Path(folder), round(minutes * 60), chosen, streams=streams))
     typer.echo(fuzzed.output)
     if record is not None:
         found = {"seconds": round(time.monotonic() - begun), "requests": fuzzed.requests, "exit_status": fuzzed.status}
