@@ -85,6 +85,7 @@ async def _write_until_cancelled(client: Client) -> None:
         assert (await client.delete("busy"))[0] == 200
 
 
+@pytest.mark.slow
 async def test_exit_status_and_words_of_both_commands(tmp_path: Path) -> None:
     """0 done, 1 the check failed, 2 it cannot be done; always one readable message and no traceback."""
     async with world(tmp_path) as (service, client, _):

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from builders import User
 from commands import command
 from data_files import data_with
@@ -56,6 +57,7 @@ async def test_a_service_that_does_well_is_found_to_and_is_not_disturbed(tmp_pat
         assert (tmp_path / "data" / "labsessions.db").read_bytes() == before
 
 
+@pytest.mark.slow
 async def test_what_was_broken_is_found(tmp_path: Path) -> None:
     """Each of two users' troubles is a fault with something to do; the exit status says so."""
     async with world(tmp_path) as (service, client, backend):
@@ -97,6 +99,7 @@ async def test_wrong_settings_are_faults_and_end_the_examination(tmp_path: Path)
     assert [finding["level"] for finding in checks["settings"]] == ["fault", "fault", "warning"]
 
 
+@pytest.mark.slow
 async def test_what_a_clock_that_was_ahead_has_left_is_shown_and_set_right(tmp_path: Path) -> None:
     """Health and doctor name it; `reanchor` refuses beside the service, and sets it right without it."""
     alice = User().create(user_id="alice", now_ms=time.time_ns() // 1_000_000 + 90 * DAY_MS)

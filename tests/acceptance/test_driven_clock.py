@@ -53,6 +53,7 @@ async def test_without_the_flag_there_is_no_such_route(tmp_path: Path) -> None:
         assert (await advance(service.url, {"minutes": 1}))[0] == 404
 
 
+@pytest.mark.slow
 async def test_driven_and_real_time_never_share_a_folder(tmp_path: Path) -> None:
     """Neither takes the other's, however it ended, and both say what to do; each takes its own again."""
     async with world(tmp_path) as (_, client, _backend):

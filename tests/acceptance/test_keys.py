@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import aiohttp
+import pytest
 from processes import DEADLINE_SECONDS, SESSION, Process, lab_body, world
 
 ROUNDS = 6
@@ -20,6 +21,7 @@ async def post(http: aiohttp.ClientSession, service: Process, user: str) -> tupl
         return answer.status, answer.headers.get("Idempotency-Replayed"), await answer.read()
 
 
+@pytest.mark.slow
 async def test_one_session_of_one_key_whenever_it_is_killed(tmp_path: Path) -> None:
     """Whether the first answer was heard or lost; what was heard is answered again to the byte."""
     rng = random.Random(1)  # noqa: S311 - repeatable on purpose

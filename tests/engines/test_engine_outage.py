@@ -68,6 +68,7 @@ class World:
         return sum(int(str(row["attempts"])) for row in self.store.disk.rows("labs_sessions"))
 
 
+@pytest.mark.slow
 def test_an_hour_with_ten_thousand_due_costs_what_was_under_way_and_some_probes() -> None:
     """Nothing is written for those held back, and no attempt is counted; after the end all go, more by and by."""
 

@@ -119,7 +119,7 @@ async def test_a_body_that_turns_into_garbage_is_the_clients_fault(
     """Chunks whose size is none, after the head was taken: no more of it comes in its time, and there is no session."""
     app = make_app(engine, readiness, ApiOptions(version="1", body_seconds=0.1))
     head = f"POST {SESSIONS} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    async with served(app) as address:
+    async with served(app, lingering_time=0.1) as address:
         answer = await said(address, head, then=b"zz\r\n")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert engine.asked == []
