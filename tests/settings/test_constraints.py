@@ -13,7 +13,7 @@ def pinned() -> dict[str, str]:
     """Name and version of each line of `config/constraints.txt`."""
     lines = (ROOT / "config" / "constraints.txt").read_text(encoding="utf-8").splitlines()
     requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    versions = {}
+    versions: dict[str, str] = {}
     for requirement in requirements:
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", f"{requirement} is no exact version"
