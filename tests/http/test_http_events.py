@@ -166,7 +166,7 @@ async def test_a_stream_tells_a_session_s_life(world: World) -> None:
     """From before there is one to beyond its end and on to the next; a client that waits sees each event at once."""
     async with world.stream() as stream:
         assert stream.answer.content_type == "text/event-stream"
-        assert stream.answer.headers["Cache-Control"] == "no-cache"
+        assert stream.answer.headers["Cache-Control"] == "no-store"
         assert await stream.next() == Told("0", None, None)
         await world.create()
         assert await stream.next() == Told(
@@ -184,6 +184,16 @@ async def test_a_stream_tells_a_session_s_life(world: World) -> None:
         await world.create()
         await world.delete()
         assert await stream.some(2) == [("4", "session.created"), ("5", "session.ended")]
+
+
+async def test_the_head_of_a_stream_is_that_of_every_answer(world: World) -> None:
+    """Request id, CORS and what browsers must not do with it: it is sent long before the handler returns."""
+    async with world.stream(X_Request_ID="mine", Origin="https://labs.example") as stream, world.api.get(LAST) as other:
+        head = stream.answer.headers
+        assert head["X-Request-ID"] == "mine"
+        shared = set(other.headers) - {"Content-Length", "Date", "Server", "Content-Type", "X-Request-ID"}
+        assert "Access-Control-Allow-Origin" in shared
+        assert {name: head.get(name) for name in shared} == {name: other.headers[name] for name in shared}
 
 
 async def test_a_stream_tells_nothing_of_other_users(world: World) -> None:
