@@ -59,9 +59,7 @@ class StreamRoutes:
         with self._record.watch(user_id) as news, self._place(user_id, request, news):
             span = await self._record.span()
             response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=SEND_SECONDS)
-            response.headers[hdrs.CACHE_CONTROL] = (
-                "no-store"  # as of every answer
-            )
+            response.headers[hdrs.CACHE_CONTROL] = "no-store"  # as of every answer
             await response.prepare(request)
             try:
                 async with response:

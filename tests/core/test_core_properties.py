@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import UNSET, UnsetType, structs
+from strategies import seeded
 
 from labsessions.core.codec import decode, encode
 from labsessions.core.machine import is_retry, wake_at
@@ -412,4 +413,4 @@ class OneUser(RuleBasedStateMachine):
 
 
 TestOneUser = OneUser.TestCase
-TestOneUser.settings = settings(derandomize=True, deadline=None, max_examples=150, stateful_step_count=40)
+TestOneUser.settings = settings(seeded, max_examples=150, stateful_step_count=40)

@@ -67,7 +67,9 @@ async def test_ids_escaped_throughout(api: Api, user_id: str) -> None:
     await round_trip(api, user_id, "".join(f"%{byte:02x}" for byte in user_id.encode()))
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.text(min_size=1, max_size=20).filter(str.isprintable))
 async def test_any_id(api: Api, user_id: str) -> None:
     """Not only the ids that we thought of."""
