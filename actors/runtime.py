@@ -151,11 +151,12 @@ class Runtime:
 
     async def health(self) -> Health:
         """How it goes. Raises what the store raises if it cannot be read."""
-        first = await self._store.alarms(Lane.FIRST, 1)
+        # Retries may wait for others, so their age tells nothing.
+        earliest = [alarm for lane in (Lane.FIRST, Lane.NOTICE) for alarm in await self._store.alarms(lane, 1)]
         return Health(
             write_error=self._writer.last_error,
             undeliverable=await self._store.deferred(),
-            overdue_ms=max(0, self.clock.now_ms() - first[0].due_ms) if first else 0,
+            overdue_ms=max((0, *(self.clock.now_ms() - alarm.due_ms for alarm in earliest))),
             stalled_seconds=self._alarms.stalled_seconds(),
             breaker=self.breaker.state,
             open_seconds=self.breaker.open_seconds,

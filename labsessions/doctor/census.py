@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.storage import Lane
 from labsessions.core.codec import UnreadableStateError, decode
 from labsessions.core.machine import wake_at
 from labsessions.core.model import State
@@ -144,7 +145,7 @@ def _count_alarm(census: Census, name: str, due_ms: int | None, lane: int, defer
     if deferrals:
         census.undeliverable += 1
         census.undeliverable_example = census.undeliverable_example or f"{name}: {error}"
-    elif due_ms is not None and lane == 0 and due_ms <= census.now_ms:
+    elif due_ms is not None and lane != Lane.RETRY and due_ms <= census.now_ms:
         census.due += 1
         census.oldest_due_ms = min(census.oldest_due_ms or due_ms, due_ms)
 

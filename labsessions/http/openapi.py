@@ -62,8 +62,8 @@ _KEY: Final = "Makes it safe to send the request again: the same key and body ge
 _REPLAYED: Final = "`true` if the answer was given before, and nothing was done this time"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
 
-_NUMBER: Final = {"type": "string", "pattern": "^[0-9]{1,18}$"}
-_LAST_EVENT_ID: Final = "`id` of the last event that was seen: what is stored after it comes first"
+_NUMBER: Final = {"type": "string", "pattern": "^[0-9]{0,18}$"}
+_LAST_EVENT_ID: Final = "`id` of the last event that was seen: what is stored after it comes first; empty is none"
 
 _INTRODUCTION: Final = """\
 One running lab session per user; the service deletes the session's VMs when its time is over.

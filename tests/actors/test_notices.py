@@ -75,6 +75,16 @@ async def test_a_notice_does_not_wait_for_the_work_of_its_own_actor() -> None:
 
 
 @virtual
+async def test_health_looks_at_notices_too() -> None:
+    """They never wait, so one that is late is trouble as a first attempt's wake-up is; a retry may wait."""
+    world = World()  # which isn't started, so that nothing is delivered
+    for name, alarm in (("retry", at(0, Lane.RETRY)), ("notice", at(1_000, Lane.NOTICE)), ("first", at(1_500))):
+        world.put_on_disk(name, alarm)
+    await world.until(3_000)
+    assert (await world.runtime.health()).overdue_ms == 2_000
+
+
+@virtual
 async def test_only_so_many_at_once() -> None:
     """One before the limit, at it, and one over it, who has to wait for a turn."""
     notices = Notices(2)
