@@ -71,11 +71,12 @@ async def test_the_demo_goes_as_expected_within_a_minute_and_leaves_nothing(tmp_
         f"service alice {log_lines.ALARM}",
         "backend alice POST labs/delete alice-vm → 202",
         f"service alice {log_lines.CLEANED}",
-        "client  alice GET → 404",
         "All 5 scenarios went as expected.",
     ]
     positions = [shown.index(line) for line in told]
     assert positions == sorted(positions)
+    # Client and service are two processes: which of them is read first of one end is anybody's guess.
+    assert positions[3] < shown.index("client  alice GET → 404") < positions[-1]
     assert shown.count("POST labs/delete carol-vm → 503") == 2
     assert "POST labs/delete dave-vm" not in shown
 
