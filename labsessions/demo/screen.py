@@ -65,11 +65,11 @@ class _Line(NamedTuple):
 
 
 class Screen:
-    """Collects what client, service and backend do, and prints it in order. Times are seconds since its making."""
+    """Collects what client, service and backend do, and prints it in order. Times are seconds since `start_ms`: now."""
 
-    def __init__(self, console: Console, scenarios: Iterable[Scenario]) -> None:
+    def __init__(self, console: Console, scenarios: Iterable[Scenario], start_ms: int | None = None) -> None:
         self._console = console
-        self._start_ms = now_ms()
+        self._start_ms = now_ms() if start_ms is None else start_ms
         self._owners = {vm: scenario.user for scenario in scenarios for vm in scenario.vms}
         self._waiting: list[_Line] = []
 

@@ -1,5 +1,7 @@
 """The route table: which handler answers what. The composition root calls `make_app` and serves the result."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -10,6 +12,7 @@ from labsessions.http.door import Door
 from labsessions.http.driven import ADVANCE, ClockRoutes
 from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
+from labsessions.http.groups import RouteGroup
 from labsessions.http.health import HealthRoutes, Overview
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import RULES, USER_ID, Rule, Scope
@@ -29,11 +32,12 @@ def make_app(
     user_tokens: UserTokens | None = None,
     *,
     record: Record | None = None,
+    groups: Sequence[RouteGroup] = (),
 ) -> web.Application:
     """The application of CONTRACT §1 over this engine; with `time`, clients may drive it.
 
     With `user_tokens`, a user that brings one may touch its own session. Without a `record`, the routes that read it
-    answer with a fault.
+    answer with a fault. `groups` are the further parts of the API.
     """
     stream = StreamRoutes(record, options)
     rules: dict[web.AbstractRoute, Rule] = {}
@@ -41,7 +45,7 @@ def make_app(
     app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
     app.on_response_prepare.append(door.complete)
     app[RULES] = rules
-    for endpoint, handler in _routes(sessions, readiness, options, stream):
+    for endpoint, handler in _routes(sessions, readiness, options, stream, groups):
         _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
     if time is not None:
         _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
@@ -56,7 +60,7 @@ def _add(app: web.Application, method: str, path: str, scope: Scope, handler: Ha
 
 
 def _routes(
-    sessions: Sessions, readiness: Readiness, options: ApiOptions, stream: StreamRoutes
+    sessions: Sessions, readiness: Readiness, options: ApiOptions, stream: StreamRoutes, groups: Sequence[RouteGroup]
 ) -> list[tuple[Endpoint, Handler]]:
     fields = SessionFields(options.max_duration_minutes, sessions.policy.max_total_minutes)
     labs = SessionRoutes(sessions, fields, options.body_seconds)
@@ -72,9 +76,10 @@ def _routes(
         (endpoints.HEALTH, health.health),
         (endpoints.LIVE, health.live),
         (endpoints.READY, health.ready),
+        *(route for group in groups for route in group.routes),
     ]
     described = (*(endpoint for endpoint, _ in routes), endpoints.DESCRIPTION, endpoints.REFERENCE, endpoints.OVERVIEW)
-    description = DescriptionRoutes(options.version, described, fields)
+    description = DescriptionRoutes(options.version, described, fields, groups)
     return [
         *routes,
         (endpoints.DESCRIPTION, description.document),

@@ -40,6 +40,14 @@ class Answer(NamedTuple):
     enveloped: bool = True
 
 
+class Parameter(NamedTuple):
+    """An optional member of the query string; `schema` is of its text."""
+
+    name: str
+    schema: Mapping[str, Any]
+    description: str
+
+
 class Endpoint(NamedTuple):
     """A route; `path` has its variable part in braces. `body` is the name of the schema of what it takes, if any."""
 
@@ -56,6 +64,8 @@ class Endpoint(NamedTuple):
     """Whether it heeds `Idempotency-Key`."""
     resumable: bool = False
     """Whether it heeds `Last-Event-ID`."""
+    query: tuple[Parameter, ...] = ()
+    """What it takes in the query string."""
 
     def listed(self) -> Mapping[str, Any]:
         """As the overview lists it."""

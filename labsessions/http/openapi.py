@@ -1,6 +1,7 @@
 """The description of the API as OpenAPI 3.1, made of what answers and checks: the endpoints and the field table."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from labsessions.http.errors import (
 )
 from labsessions.http.extension import SCHEMA as EXTENSION
 from labsessions.http.fields import SessionFields
+from labsessions.http.groups import RouteGroup
 from labsessions.http.idempotency import KEY, PATTERN, REPLAYED
 from labsessions.http.schemes import SCHEMES, security
 from labsessions.http.stream import GAP
@@ -26,6 +28,7 @@ from labsessions.http.wire import failure_body
 EVENT_TYPES: Final = (*(kind.value for kind in EventType), GAP)
 _JSON: Final = "application/json"
 _OTHER_MEDIA: Final = {"Page": "text/html", "Events": "text/event-stream"}
+_NAME: Final = {"type": "string", "minLength": 1}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _MESSAGES: Final = {"type": "array", "items": {"type": "string"}}
 _REASONS: Final = [problem.why_not for problem in OF_REFUSAL.values() if problem.why_not is not None]
@@ -78,23 +81,26 @@ answer is 403, whether there is such a session or not. After a 429 or 503, `Retr
 """
 
 
-def document(version: str, endpoints: Iterable[Endpoint], fields: SessionFields) -> dict[str, Any]:
-    """The whole description; `version` is the service's."""
+def document(
+    version: str, endpoints: Iterable[Endpoint], fields: SessionFields, groups: Sequence[RouteGroup] = ()
+) -> dict[str, Any]:
+    """The whole description; `version` is the service's, `groups` are those that the endpoints are of."""
+    examples = _EXAMPLES | {name: example for group in groups for name, example in group.examples.items()}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, examples)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lab sessions", "version": version, "description": _INTRODUCTION},
         "paths": paths,
         "components": {
-            "schemas": _schemas(fields),
+            "schemas": _schemas(fields) | {name: each for group in groups for name, each in group.schemas.items()},
             "securitySchemes": SCHEMES,
         },
     }
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, examples: Mapping[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.description,
         "operationId": f"{endpoint.method.lower()}{endpoint.path.translate(_NO_PUNCTUATION)}",
@@ -105,8 +111,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         },
     }
     parameters: list[dict[str, Any]] = []
-    if "{user_id}" in endpoint.path:
-        parameters.append({"name": "user_id", "in": "path", "required": True, "schema": USER_ID.schema})
+    for name in re.findall(r"\{(\w+)\}", endpoint.path):
+        schema = USER_ID.schema if name == "user_id" else _NAME
+        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    parameters += [{"in": "query", **parameter._asdict()} for parameter in endpoint.query]
     if endpoint.conditional:
         parameters.append({"name": "If-Match", "in": "header", "schema": IF_MATCH, "description": _IF_MATCH})
     if endpoint.repeatable:
@@ -118,7 +126,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if endpoint.body is not None:
-        content = {_JSON: {"schema": _reference(endpoint.body), "example": _EXAMPLES[endpoint.body]}}
+        content = {_JSON: {"schema": _reference(endpoint.body), "example": examples[endpoint.body]}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
