@@ -28,7 +28,7 @@ SELECT seq, type, at, session_id, data FROM session_events WHERE user_id = ? AND
 LAST_ENDED: Final = """
 SELECT id, labId, created_at, expires_at, ended_at, end_reason AS reason, attempts,
        lateness_ms / 1000.0 AS lateness_seconds
-FROM session_history WHERE user_id = ? ORDER BY ended_at DESC, rowid DESC LIMIT 1
+FROM session_history WHERE user_id = ? ORDER BY ended_at DESC, seq DESC LIMIT 1
 """
 
 

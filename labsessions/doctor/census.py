@@ -36,7 +36,7 @@ WHERE NOT EXISTS (SELECT 1 FROM actor_cells c WHERE c.namespace = ? AND c.name =
 _OWED: Final = "SELECT * FROM owed_vms"
 _HAS_OWED: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'owed_vms'"
 _LAST_ENDED: Final = """
-SELECT CAST(strftime('%s', ended_at) AS INTEGER) * 1000 FROM session_history ORDER BY rowid DESC LIMIT 1
+SELECT CAST(strftime('%s', ended_at) AS INTEGER) * 1000 FROM session_history ORDER BY seq DESC LIMIT 1
 """
 
 _REWRITE: Final = "any PUT on the session writes state, row and wake-up again"

@@ -10,11 +10,11 @@ from labsessions.core.projection import HISTORY_COLUMNS, OWED_COLUMNS, ROW_COLUM
 from labsessions.core.record import EVENT_COLUMNS, recorded
 
 SESSIONS = Table("labs_sessions", ROW_COLUMNS, key=("user_id",))
-HISTORY = Table("session_history", HISTORY_COLUMNS, key=("generation",))
+HISTORY = Table("session_history", HISTORY_COLUMNS, key=("seq",))
 OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
 EVENTS = Table("session_events", EVENT_COLUMNS, key=("seq",))
 
-STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql")
+STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql")
 _NOTHING = State()
 
 
@@ -33,7 +33,7 @@ def projected(
     shown = row(state)
     rows: list[Put | Append | Remove]
     rows = [Remove(SESSIONS, (user_id,)) if shown is None else Put(SESSIONS, tuple(shown.values()))]
-    rows += [Put(HISTORY, tuple(history(event).values())) for event in events if isinstance(event, Ended)]
+    rows += [Append(HISTORY, tuple(history(event).values())) for event in events if isinstance(event, Ended)]
     rows += [Append(EVENTS, tuple(recorded(event, now_ms).values())) for event in events]
     owing = {(line["generation"], line["lab_request_id"]): line for line in owed(state)}
     gone = [(line["generation"], line["lab_request_id"]) for line in owed(before)]

@@ -230,7 +230,7 @@ def gone(user: str, session: Session | None, generation: str, bound_ms: int, deb
 def recorded_once(history: Mapping[tuple[Column, ...], Mapping[str, Column]], ends: Mapping[str, End]) -> None:
     """Invariant 8: the history has a line for each session that has ended, the very one of that time, and no other."""
     for generation, end in ends.items():
-        if history.get((generation,)) is not end.line:
+        if history.get((end.line["seq"],)) is not end.line:
             raise BrokenError(8, f"the outcome of {generation} was written again, or has vanished")
     if len(history) != len(ends):
         raise BrokenError(8, f"{len(history)} outcomes for {len(ends)} sessions that have ended")

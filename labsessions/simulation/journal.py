@@ -8,7 +8,7 @@ from msgspec import UNSET, structs
 
 from actors.alarms import FIRST_BACKOFF_MS
 from actors.ids import ActorId
-from actors.storage import Deferral, Operation
+from actors.storage import Column, Deferral, Operation
 from actors.testing import MemoryDisk
 from labsessions.core.codec import decode
 from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Update
@@ -33,6 +33,8 @@ class Journal:
         self._disk = disk
         self._told: Counter[str] = Counter()
         self._looked_at = 0
+        self._outcomes: dict[str, dict[str, Column]] = {}
+        self._recorded = 0
         self._agreed: dict[ActorId, tuple[object, object, object]] = {}
 
     def committed(self, operations: Sequence[Operation]) -> None:
@@ -107,6 +109,15 @@ class Journal:
             if event["type"] == "session.ended":
                 self._told[str(event["generation"])] += 1
         self._looked_at = newest
+
+    def _outcome(self, generation: str) -> dict[str, Column] | None:
+        """The line of the history for a session, if there is one by now."""
+        newest = self._disk.numbers.get("session_history", 0)
+        for number in range(self._recorded + 1, newest + 1):
+            line = self._disk.tables["session_history"][(number,)]
+            self._outcomes[str(line["generation"])] = line
+        self._recorded = newest
+        return self._outcomes.pop(generation, None)
 
     # --- what a change may be -----------------------------------------------------------------------------
 
@@ -212,7 +223,7 @@ class Journal:
         )
 
     def _ended(self, book: Book, old: Session) -> None:
-        line = self._disk.tables.get("session_history", {}).get((old.generation,))
+        line = self._outcome(old.generation)
         if line is None:
             raise BrokenError(8, f"{book.user}'s session has ended without an outcome in the history")
         reason = str(line["end_reason"])

@@ -51,7 +51,7 @@ def test_what_is_only_in_the_log_is_in_the_copy(data: Path, tmp_path: Path) -> N
     with closing(sqlite3.connect(data / "labsessions.db", isolation_level=None)) as held:
         held.execute("PRAGMA wal_autocheckpoint = 0")
         held.execute(
-            "INSERT INTO session_history VALUES ('g', 'u', 'i', 'l', 'v', '', '', '', 'deleted', 0, NULL, NULL)"
+            "INSERT INTO session_history VALUES (NULL, 'g', 'u', 'i', 'l', 'v', '', '', '', 'deleted', 0, NULL, NULL)"
         )
         assert back_up(data, tmp_path / "copy.db", nothing).history == 1
 

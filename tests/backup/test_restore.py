@@ -58,7 +58,7 @@ def test_from_a_copied_data_folder(tmp_path: Path, data: Path) -> None:
     with closing(sqlite3.connect(then, isolation_level=None)) as held:
         held.execute("PRAGMA wal_autocheckpoint = 0")
         held.execute(
-            "INSERT INTO session_history VALUES ('g', 'u', 'i', 'l', 'v', '', '', '', 'deleted', 0, NULL, NULL)"
+            "INSERT INTO session_history VALUES (NULL, 'g', 'u', 'i', 'l', 'v', '', '', '', 'deleted', 0, NULL, NULL)"
         )
         assert restore(tmp_path / "then", data, nothing).history == 1
 
@@ -177,7 +177,8 @@ import os, sqlite3, sys
 held = sqlite3.connect(sys.argv[1], isolation_level=None)
 held.execute("PRAGMA wal_autocheckpoint = 0")
 held.execute(
-    "INSERT INTO session_history SELECT 'g' || count(*), '', '', '', '', '', '', '', '', 0, 0, '' FROM session_history"
+    "INSERT INTO session_history SELECT NULL, 'g' || count(*), '', '', '', '', '', '', '', '', 0, 0, ''"
+    " FROM session_history"
 )
 os._exit(0)
 """

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from actors.mailbox import Mailbox
 from actors.runtime import Runtime
+from actors.schema import Schema
 from actors.sqlite import open_store
 from actors.testing import ManualClock
 from labsessions.core.messages import AttemptEnded, Clean, Create, Current, Delete, Keyed, Refusal, Show, Update
@@ -154,3 +155,16 @@ async def test_of_requests_with_one_key_at_once_one_is_done(tmp_path: Path) -> N
         (GENERATION, False),
         (GENERATION, True),
     ]
+
+
+async def test_the_history_of_a_file_is_numbered_in_its_order(tmp_path: Path) -> None:
+    """A file from before the lines had numbers keeps each line, the older ones first."""
+    path = tmp_path / "labs.db"
+    before = Schema("labsessions", schema().steps[:5])
+    await (await open_store(path, (before,))).close()
+    lines = [(f"g{number}", f"u{number % 2}", *"ilvce", f"t{9 - number}", "expired", 1, 0, "") for number in (3, 1, 2)]
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.executemany(f"INSERT INTO session_history VALUES ({','.join('?' * 12)})", lines)  # noqa: S608 - marks
+    await (await open_store(path, (schema(),))).close()
+    numbered = query(path, f"SELECT seq, {','.join(HISTORY_COLUMNS)} FROM session_history ORDER BY seq")
+    assert [tuple(line.values()) for line in numbered] == [(seq, *line) for seq, line in enumerate(lines, start=1)]

@@ -383,8 +383,8 @@ MUTANTS: Final = (
     Mutant(
         "forget a projection",
         TABLES,
-        "    rows += [Put(HISTORY",
-        "    [Put(HISTORY",
+        "    rows += [Append(HISTORY",
+        "    [Append(HISTORY",
     ),
     Mutant(
         "answer a wake-up without a write",

@@ -205,13 +205,14 @@ def test_views_that_disagree(make: Any) -> None:
 
 def test_an_outcome_that_is_written_twice_or_lost() -> None:
     """Invariant 8: the very line of that time, one for each, and none for others."""
-    line = {"end_reason": "expired"}
+    line = {"seq": 1, "end_reason": "expired"}
     ends = {GENERATION: End("expired", 0, dict(line))}
-    invariants.recorded_once({(GENERATION,): ends[GENERATION].line}, ends)
+    invariants.recorded_once({(1,): ends[GENERATION].line}, ends)
     wrong_histories: list[dict[tuple[Any, ...], Any]] = [
-        {(GENERATION,): dict(line)},
+        {(1,): dict(line)},
+        {(2,): ends[GENERATION].line},
         {},
-        {(GENERATION,): ends[GENERATION].line, (OTHER_GENERATION,): line},
+        {(1,): ends[GENERATION].line, (2,): line},
     ]
     for history in wrong_histories:
         with breaks(8):
