@@ -166,5 +166,6 @@ async def test_the_history_of_a_file_is_numbered_in_its_order(tmp_path: Path) ->
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         old.executemany(f"INSERT INTO session_history VALUES ({','.join('?' * 12)})", lines)  # noqa: S608 - marks
     await (await open_store(path, (schema(),))).close()
-    numbered = query(path, f"SELECT seq, {','.join(HISTORY_COLUMNS)} FROM session_history ORDER BY seq")
+    numbered = query(path, "SELECT * FROM session_history ORDER BY seq")
     assert [tuple(line.values()) for line in numbered] == [(seq, *line) for seq, line in enumerate(lines, start=1)]
+    assert [*numbered[0]] == ["seq", *HISTORY_COLUMNS]

@@ -205,7 +205,7 @@ def test_views_that_disagree(make: Any) -> None:
 
 def test_an_outcome_that_is_written_twice_or_lost() -> None:
     """Invariant 8: the very line of that time, one for each, and none for others."""
-    line = {"seq": 1, "end_reason": "expired"}
+    line: dict[str, Any] = {"seq": 1, "end_reason": "expired"}
     ends = {GENERATION: End("expired", 0, dict(line))}
     invariants.recorded_once({(1,): ends[GENERATION].line}, ends)
     wrong_histories: list[dict[tuple[Any, ...], Any]] = [
