@@ -10,9 +10,9 @@ class ApiOptions:
     `tokens`: any one of them opens the API, for all users; `admin_tokens`: what operators do as well. With none at all,
     and no users' tokens either, the door is open. `rate_per_second` (0: no limit) and `rate_burst` are for each caller.
     `cors_origins`: `*` or a list of origins. `idle_seconds`: how long a connection may be silent, or a head take.
-    `body_seconds`: how long a body may take. `heartbeat_seconds`: from one sign of life of a stream of events
-    to the next. `streams_per_user`: open at a time. `not_configured`: names of settings that `/` reports as missing.
-    `version`: of the service, shown at `/`.
+    `body_seconds`: how long a body may take; `send_seconds`: how long a client may take to accept an event.
+    `heartbeat_seconds`: from one sign of life of a stream of events to the next. `streams_per_user`: open at a time.
+    `not_configured`: names of settings that `/` reports as missing. `version`: of the service, shown at `/`.
     """
 
     version: str
@@ -29,6 +29,7 @@ class ApiOptions:
     # Not for operators to choose: patience with whoever keeps a connection and says nothing, or says it very slowly.
     idle_seconds: float = 75.0  # between requests, and until the head of one is whole; proxies close theirs after 60
     body_seconds: float = 30.0  # for a body of 256 KiB, 9 KiB a second
+    send_seconds: float = 30.0  # for a client to take an event; then its stream is cut, and it may come again
 
     def __post_init__(self) -> None:
         if not all((*self.tokens, *self.admin_tokens)):

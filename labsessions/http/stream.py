@@ -21,8 +21,6 @@ from labsessions.ports import EngineError, Record, Span
 
 # The one event that is not stored: some that the client has asked for are not there any more.
 GAP: Final = "events.gap"
-# How long a client may take to accept what is sent; then the connection is closed, and it may come again.
-SEND_SECONDS: Final = 30.0
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
@@ -35,6 +33,7 @@ class StreamRoutes:
     def __init__(self, record: Record | None, options: ApiOptions) -> None:
         self._stored = record
         self._heartbeat_seconds = options.heartbeat_seconds
+        self._send_seconds = options.send_seconds
         self._most = options.streams_per_user
         self._open: dict[str, dict[asyncio.Event, web.Request]] = {}
         self._ended = False
@@ -58,7 +57,7 @@ class StreamRoutes:
         # First the watch, then the reading: what is stored in between is read, and nudges once in vain.
         with self._record.watch(user_id) as news, self._place(user_id, request, news):
             span = await self._record.span()
-            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=SEND_SECONDS)
+            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=self._send_seconds)
             response.headers[hdrs.CACHE_CONTROL] = "no-store"  # as of every answer
             await response.prepare(request)
             try:

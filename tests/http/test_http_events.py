@@ -5,15 +5,16 @@ And how the last session ended.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import pytest
 from aiohttp import ClientResponse
-from http_driven import SESSIONS, START_MS, Api, DrivenReadiness, lab_body
-from pytest_aiohttp import AiohttpClient
+from http_driven import SESSIONS, START_MS, Api, DrivenReadiness, DrivenRecord, DrivenSessions, lab_body
+from pytest_aiohttp import AiohttpClient, AiohttpServer
 
 from actors.runtime import Runtime
 from actors.sqlite import SqliteStore, open_store
@@ -352,6 +353,50 @@ async def test_nothing_is_left_of_a_client_that_has_gone(world: World) -> None:
     async with asyncio.timeout(30):
         while len(world.feed):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
+
+
+class Flood(DrivenRecord):
+    """More events than any buffer holds."""
+
+    def __init__(self) -> None:
+        self.watching = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def events_after(self, user_id: str, seq: int) -> list[StoredEvent]:  # noqa: ARG002 - the port's
+        """The next hundred, of 10 KB each."""
+        return [StoredEvent(number, "session.updated", {"much": "x" * 10_000}) for number in range(seq + 1, seq + 101)]
+
+    @contextmanager
+    def watch(self, user_id: str) -> Iterator[asyncio.Event]:  # noqa: ARG002 - the port's
+        """Tells when the stream is there, and when it has gone."""
+        self.watching.set()
+        try:
+            yield asyncio.Event()
+        finally:
+            self.left.set()
+
+
+async def test_a_client_that_does_not_read_is_cut(aiohttp_server: AiohttpServer) -> None:
+    """It loses its connection, and the service what it kept for it."""
+    record = Flood()
+    app = make_app(DrivenSessions(), DrivenReadiness(), ApiOptions(version="1", send_seconds=0.1), record=record)
+    server = await aiohttp_server(app)
+    with socket.create_connection((str(server.host), int(server.port or 0))) as client:
+        client.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: labs\r\n\r\n".encode())
+        async with asyncio.timeout(30):
+            await record.watching.wait()
+            await record.left.wait()
+        client.settimeout(30)
+        assert await asyncio.to_thread(_rest, client) > 0
+
+
+def _rest(client: socket.socket) -> int:
+    """How many bytes arrive until the connection is closed, one way or the other."""
+    read = 0
+    with suppress(ConnectionResetError):
+        while some := client.recv(1_000_000):
+            read += len(some)
+    return read
 
 
 async def test_a_stop_ends_all_streams(world: World) -> None:
