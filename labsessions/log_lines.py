@@ -23,6 +23,7 @@ RETRY: Final = "[SessionManager] Rescheduled cleanup retry"
 STUCK: Final = "[SessionManager] ❌ Cleanup stuck"
 OWED: Final = "[SessionManager] VMs of a deleted session are owed"
 TAKEN_OVER: Final = "[SessionManager] Owed VMs belong to a newer session"
+FORGOTTEN: Final = "[SessionManager] ⚠️ Session forgotten, its VMs may still run"
 SETTLED: Final = "[SessionManager] ✅ VMs of a deleted session are gone"
 
 CANCELLED: Final = "[Handler] Automatic cleanup cancelled"

@@ -13,10 +13,14 @@ from labsessions.core.messages import (
     AttemptEnded,
     Create,
     Delete,
+    EndNow,
     ExtendBy,
     ExtendUntil,
+    Forget,
     Keyed,
     Message,
+    Operated,
+    RetryNow,
     Show,
     Update,
     Wake,
@@ -103,13 +107,14 @@ vm_tuples = st.lists(vm_ids, max_size=4, unique=True).map(tuple)
 
 cleanups = st.builds(
     Cleanup,
-    attempts=st.integers(1, 10_000),
+    attempts=st.integers(0, 10_000),
     in_flight=st.booleans(),
     retry_ms=instants,
     started_ms=instants,
     confirmed=vm_tuples,
     last_error=st.none() | st.text(),
     stuck_since_ms=st.none() | instants,
+    reason=st.sampled_from(["expired", "ended_by_operator", "of a newer release"]),
 )
 
 _sessions = st.builds(
@@ -177,6 +182,10 @@ def conversations(draw: st.DrawFn) -> tuple[State, Message]:
             st.just(Delete()),
             st.just(Show()),
             st.just(Wake()),
+            st.just(EndNow()),
+            st.just(RetryNow()),
+            st.builds(Forget, session_id=st.none() | st.text()),
+            st.builds(Operated, who=st.text(), reason=st.none() | st.text(), message=st.just(EndNow())),
             st.builds(
                 AttemptEnded,
                 generation=own,

@@ -75,7 +75,7 @@ def attempt_ended(state: State, ended: AttemptEnded, now_ms: int, policy: Policy
     if confirmed == part.vms:
         final = with_cleanup(part, noted)
         effects = abandon(state, part) if ended.attempt != cleanup.attempts else ()
-        event = Ended(final, "expired", now_ms) if part.deleted_ms is None else Settled(final, now_ms)
+        event = Ended(final, noted.reason, now_ms) if part.deleted_ms is None else Settled(final, now_ms)
         return Decision(replaced(state, part, None), (event,), effects, Done())
     if ended.attempt != cleanup.attempts or not cleanup.in_flight:
         if noted == cleanup:

@@ -1,9 +1,9 @@
 """The table: every way in which a user's session moves, and nothing else.
 
 Two rules. Everything that decides is in this package: `core.requests` has the columns of the clients, `core.attempts`
-those of the alarm and the backend. And it knows neither who asks (HTTP, the runtime, a simulator) nor what is done
-about it. The functions are total: a message that doesn't fit is answered with a refusal or changes nothing. They
-raise only on a bug.
+those of the alarm and the backend, `core.operators` those of the operators. And it knows neither who asks (HTTP, the
+runtime, a simulator) nor what is done about it. The functions are total: a message that doesn't fit is answered with a
+refusal or changes nothing. They raise only on a bug.
 
             Create          Update            Delete             Wake                     AttemptEnded
  none       active          not found         not found          –                        –
@@ -13,9 +13,16 @@ raise only on a bug.
  cleaning   exists          being cleaned     none + Abandon     early: –                 all confirmed: none
                                                                  due: attempt + 1, Clean  else: retry noted
 
+            EndNow          RetryNow          Forget
+ none       not found       not found         not found
+ active     cleaning, due   nothing waits     none
+ cleaning   being cleaned   due now, unless   none + Abandon
+                            one is running
+
 Warnings of a deadline are counted off one by one before it may be due (`core.warnings`).
 ExtendBy and ExtendUntil are Updates of the duration, as far as the policy allows (`core.deadline`); at the limit they
 are refused. A Keyed is what it holds, unless its key is known: then it is answered as before (`core.idempotency`).
+An Operated is what it holds; RetryNow is about the obligations if no session is being cleaned, Forget about all parts.
 With `Policy.owed_after_ms` a Delete also makes the session an *obligation*: it goes on as one that is being cleaned,
 unseen by clients and beside a newer session, which takes over the VMs that it names. The parts share the one
 attempt that runs per user: the session's goes first and abandons an obligation's; obligations wait for each other.
@@ -31,17 +38,22 @@ from labsessions.core.messages import (
     Create,
     Current,
     Delete,
+    EndNow,
     ExtendBy,
     ExtendUntil,
+    Forget,
     Keyed,
     Message,
+    Operated,
+    Plain,
     Refusal,
+    RetryNow,
     Show,
-    Unkeyed,
     Update,
     Wake,
 )
 from labsessions.core.model import Session, State
+from labsessions.core.operators import end_now, forget, retry_now
 from labsessions.core.parts import startable
 from labsessions.core.policy import Policy
 from labsessions.core.requests import create, delete, extend, update
@@ -53,11 +65,15 @@ def decide(state: State, message: Message, now_ms: int, policy: Policy) -> Decis
         case Keyed():
             again = known(state, message, now_ms)
             return again or noted(decide(state, message.message, now_ms, policy), message, now_ms, policy)
+        case Operated():
+            return decide(state, message.message, now_ms, policy)
         case _:
             return _decide(state, message, now_ms, policy)
 
 
-def _decide(state: State, message: Unkeyed, now_ms: int, policy: Policy) -> Decision:
+def _decide(  # noqa: C901, PLR0911 - one for each message
+    state: State, message: Plain, now_ms: int, policy: Policy
+) -> Decision:
     session = state.session
     match message:
         case Create():
@@ -70,7 +86,13 @@ def _decide(state: State, message: Unkeyed, now_ms: int, policy: Policy) -> Deci
             return delete(state, session, message, now_ms, policy)
         case Show() if session is not None:
             return Decision(state, (), (), Current(session))
-        case Update() | ExtendBy() | ExtendUntil() | Delete() | Show():
+        case EndNow() if session is not None:
+            return end_now(state, session, now_ms)
+        case RetryNow():
+            return retry_now(state, now_ms)
+        case Forget():
+            return forget(state, message, now_ms)
+        case Update() | ExtendBy() | ExtendUntil() | Delete() | Show() | EndNow():
             return refuse(state, Refusal.NOT_FOUND)
         case Wake():
             return wake(forgotten(state, now_ms), now_ms, policy)
@@ -91,10 +113,11 @@ def wake_at(state: State) -> int | None:
 def is_retry(state: State) -> bool:
     """Whether what happens at `wake_at` is a retry: first attempts of others go before it (CONTRACT §3.6).
 
-    Never while the session is active: there is one wake-up per user, and if that waited among the retries for the
-    sake of an obligation, the session's first attempt would wait with it once its deadline has come.
+    Never before the session's first attempt: there is one wake-up per user, and if that waited among the retries for
+    the sake of an obligation, the session's first attempt would wait with it once its deadline has come.
     """
-    if state.session is not None and state.session.cleanup is None:
+    session = state.session
+    if session is not None and (session.cleanup is None or session.cleanup.attempts == 0):
         return False
     first = _first(state)
     return first is not None and first.cleanup is not None and first.cleanup.attempts > 0

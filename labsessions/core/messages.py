@@ -86,8 +86,33 @@ class AttemptEnded(Struct, frozen=True, gc=False):
     backend_up: bool | None = None
 
 
-Unkeyed = Create | Update | ExtendBy | ExtendUntil | Delete | Show | Wake | AttemptEnded
-Message = Unkeyed | Keyed
+class EndNow(Struct, frozen=True, gc=False):
+    """An operator ends the session: its deadline is now, and the ordinary cleanup begins. No client can put it off."""
+
+
+class RetryNow(Struct, frozen=True, gc=False):
+    """An operator wants the next attempt at once: of the session that is being cleaned, or else of what is owed."""
+
+
+class Forget(Struct, frozen=True, gc=False):
+    """An operator gives up: session and obligations are gone, though the backend has not confirmed their VMs.
+
+    With `session_id` only those with this id, the session's own or that of the one it was.
+    """
+
+    session_id: str | None = None
+
+
+class Operated(Struct, frozen=True, gc=False):
+    """What an operator does. `who` and `reason` decide nothing: they are for the audit, which has refusals as well."""
+
+    who: str
+    reason: str | None
+    message: EndNow | RetryNow | Forget | ExtendBy | ExtendUntil
+
+
+Plain = Create | Update | ExtendBy | ExtendUntil | Delete | Show | Wake | AttemptEnded | EndNow | RetryNow | Forget
+Message = Plain | Keyed | Operated
 
 # --- out: replies ----------------------------------------------------------------------------------------
 
@@ -100,6 +125,8 @@ class Refusal(Enum):
     BEING_CLEANED = "being_cleaned"
     CHANGED = "changed"
     LIMIT_REACHED = "limit_reached"
+    NOTHING_WAITS = "nothing_waits"
+    ATTEMPT_RUNNING = "attempt_running"
     KEY_REUSED = "key_reused"
 
 
@@ -129,11 +156,17 @@ class Extended(Struct, frozen=True, gc=False):
     replayed: bool = False
 
 
+class Affected(Struct, frozen=True, gc=False):
+    """What an operator's message was about: the parts as they are now (RetryNow), or as they were (Forget)."""
+
+    parts: tuple[Session, ...]
+
+
 class Done(Struct, frozen=True, gc=False):
     """The answer to a message that nobody waits for with a question: Wake and AttemptEnded."""
 
 
-Reply = Current | Extended | Refusal | Done
+Reply = Current | Extended | Affected | Refusal | Done
 
 # --- out: events -----------------------------------------------------------------------------------------
 
@@ -182,14 +215,16 @@ class Stuck(Struct, frozen=True, gc=False):
 
 
 class Ended(Struct, frozen=True, gc=False):
-    """The session is over: `expired` and confirmed by the backend, or `deleted` by hand.
-
-    `at_ms` is when; how late an expired one was is `at_ms - session.expires_ms`.
-    """
+    """The session is over at `at_ms`. `reason` is one of `record.END_REASONS`."""
 
     session: Session
     reason: str
     at_ms: int
+
+    @property
+    def lateness_ms(self) -> int | None:
+        """From the deadline to the backend's confirmation of the last VM; None if it hasn't confirmed all of them."""
+        return None if self.session.pending else self.at_ms - self.session.expires_ms
 
 
 class Owed(Struct, frozen=True, gc=False):
@@ -212,7 +247,25 @@ class Settled(Struct, frozen=True, gc=False):
     at_ms: int
 
 
-Event = Created | Updated | Expiring | AttemptStarted | AttemptFailed | Stuck | Ended | Owed | TakenOver | Settled
+class Forgotten(Struct, frozen=True, gc=False):
+    """An operator has given an obligation up: its `pending` VMs may run on for ever."""
+
+    session: Session
+
+
+Event = (
+    Created
+    | Updated
+    | Expiring
+    | AttemptStarted
+    | AttemptFailed
+    | Stuck
+    | Ended
+    | Owed
+    | TakenOver
+    | Settled
+    | Forgotten
+)
 
 # --- out: effects ----------------------------------------------------------------------------------------
 

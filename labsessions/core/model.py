@@ -63,7 +63,8 @@ class Cleanup(Struct, frozen=True, kw_only=True, gc=False):
 
     `attempts` counts attempts begun. `in_flight` is True from the start of an attempt until its outcome is
     stored; found True when the backstop `retry_ms` has passed, the outcome was lost (a crash in mid-call).
-    `confirmed` are the VMs whose deletion the backend has confirmed, never asked for again.
+    `confirmed` are the VMs whose deletion the backend has confirmed, never asked for again. `reason` is why the session
+    ends: what the history will say of it.
     """
 
     attempts: int
@@ -73,6 +74,7 @@ class Cleanup(Struct, frozen=True, kw_only=True, gc=False):
     confirmed: tuple[str, ...] = ()
     last_error: str | None = None
     stuck_since_ms: int | None = None
+    reason: str = "expired"
 
 
 class Session(Struct, frozen=True, kw_only=True, gc=False):

@@ -110,7 +110,7 @@ def row(state: State) -> dict[str, Any] | None:
 
 
 def history(ended: Ended) -> dict[str, Any]:
-    """The line of `session_history` for a session that has ended; `lateness_ms` is None if it never expired."""
+    """The line of `session_history` for a session that has ended; `lateness_ms` as in `Ended`."""
     session = ended.session
     lab, cleanup = session.lab, session.cleanup
     return {
@@ -124,7 +124,7 @@ def history(ended: Ended) -> dict[str, Any]:
         "ended_at": iso(ended.at_ms),
         "end_reason": ended.reason,
         "attempts": 0 if cleanup is None else cleanup.attempts,
-        "lateness_ms": ended.at_ms - session.expires_ms if ended.reason == "expired" else None,
+        "lateness_ms": ended.lateness_ms,
         "last_error": None if cleanup is None else cleanup.last_error,
     }
 

@@ -15,6 +15,7 @@ from labsessions.core.messages import (
     Ended,
     Event,
     Expiring,
+    Forgotten,
     Owed,
     Settled,
     Stuck,
@@ -22,6 +23,7 @@ from labsessions.core.messages import (
     Updated,
 )
 from labsessions.core.model import Session
+from labsessions.core.operators import BY_OPERATOR, FORGOTTEN
 from labsessions.core.projection import iso
 
 # All but the number, `seq`, which the table gives.
@@ -29,7 +31,7 @@ EVENT_COLUMNS = ("at", "user_id", "generation", "session_id", "type", "data")
 # Of an error, in characters: the whole of it stands in the session as long as it is the last one.
 LONGEST_ERROR: Final = 200
 # Why a session has ended, as the history and its last event say it.
-END_REASONS: Final = ("expired", "deleted")
+END_REASONS: Final = ("expired", "deleted", BY_OPERATOR, FORGOTTEN)
 
 
 class EventType(Enum):
@@ -45,6 +47,7 @@ class EventType(Enum):
     OWED = "session.owed"
     TAKEN_OVER = "session.taken_over"
     SETTLED = "session.settled"
+    FORGOTTEN = "session.forgotten"
 
 
 def recorded(event: Event, now_ms: int) -> dict[str, Any]:
@@ -81,8 +84,8 @@ def _told(event: Event) -> tuple[EventType, dict[str, Any]]:  # noqa: C901, PLR0
             return EventType.CLEANUP_FAILED, {**_attempts(session), **_failure(session)}
         case Stuck(session):
             return EventType.STUCK, _attempts(session)
-        case Ended(session, reason, at_ms):
-            late_ms = at_ms - session.expires_ms if reason == "expired" else None
+        case Ended(session, reason):
+            late_ms = event.lateness_ms
             return EventType.ENDED, {
                 "reason": reason,
                 **_attempts(session),
@@ -94,6 +97,8 @@ def _told(event: Event) -> tuple[EventType, dict[str, Any]]:  # noqa: C901, PLR0
             return EventType.TAKEN_OVER, {"vms": len(vms)}
         case Settled(session):
             return EventType.SETTLED, {"vms": len(session.vms)}
+        case Forgotten(session):
+            return EventType.FORGOTTEN, {"vms": len(session.pending)}
         case _:  # pragma: no cover
             assert_never(event)
 

@@ -9,14 +9,15 @@ from actors.clock import Clock
 from actors.errors import ActorError
 from actors.ids import ActorId
 from actors.runtime import Runtime
-from actors.storage import Alarm, Lane, Write
+from actors.storage import Alarm, Append, Lane, Write
+from labsessions.core.audit import Entry, entry_of, line
 from labsessions.core.codec import decode, encode
 from labsessions.core.machine import decide, is_notice, is_retry, wake_at
-from labsessions.core.messages import Abandon, AttemptEnded, Clean, Event, Message, Reply, Wake
+from labsessions.core.messages import Abandon, AttemptEnded, Clean, Event, Message, Operated, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
 from labsessions.engines.narration import Log, narrate
-from labsessions.engines.tables import projected
+from labsessions.engines.tables import AUDIT, projected
 from labsessions.log_lines import bound_logger
 from labsessions.ports import Cleaner, EngineError
 
@@ -34,17 +35,20 @@ def lane_of(state: State) -> Lane:
     return Lane.RETRY if is_retry(state) else Lane.FIRST
 
 
-def write_of(user_id: str, state: State, events: tuple[Event, ...], now_ms: int, before: State) -> Write:
+def write_of(
+    user_id: str, state: State, events: tuple[Event, ...], now_ms: int, before: State, audit: Entry | None = None
+) -> Write:
     """How a user's state is stored after `before`: its cell, its wake-up and its rows, all derived from it.
 
-    `now_ms` is when the events that led to it have happened.
+    `now_ms` is when the events that led to it have happened; `audit` is the operator's action that did.
     """
+    noted = () if audit is None else (Append(AUDIT, tuple(line(audit, now_ms).values())),)
     due_ms = wake_at(state)
     return Write(
         ActorId(NAMESPACE, user_id),
         cell=encode(state),
         alarm=None if due_ms is None else Alarm(due_ms, lane_of(state)),
-        rows=projected(user_id, state, events, now_ms, before),
+        rows=[*projected(user_id, state, events, now_ms, before), *noted],
     )
 
 
@@ -79,10 +83,11 @@ class SessionManager(DurableActor):
         said = _WAKE if isinstance(message, WakeUp) else message
         now_ms = self._clock.now_ms()
         decision = decide(self._state, said, now_ms, self._policy)
-        if decision.state is self._state and not woken:
+        audit = entry_of(self.actor_id.name, said, decision.reply) if isinstance(said, Operated) else None
+        if decision.state is self._state and not woken and audit is None:
             return Outcome(decision.reply)
         # A wake-up writes even if nothing was due: should the stored alarm ever disagree with the state, this mends it.
-        write = write_of(self.actor_id.name, decision.state, decision.events, now_ms, before=self._state)
+        write = write_of(self.actor_id.name, decision.state, decision.events, now_ms, before=self._state, audit=audit)
         self._state = decision.state
         clean = next((effect for effect in decision.effects if isinstance(effect, Clean)), None)
         return Outcome(

@@ -12,6 +12,7 @@ from labsessions.core.messages import (
     Ended,
     Event,
     Expiring,
+    Forgotten,
     Owed,
     Settled,
     Stuck,
@@ -41,12 +42,10 @@ def narrate(events: tuple[Event, ...], log: Log) -> None:
                 _attempt_failed(session, ids, log)
             case Stuck():
                 _stuck(session, ids, log)
-            case Ended(reason="expired"):
-                late_ms = event.at_ms - session.expires_ms
-                log.info(lines.ROW_DELETED, **ids)
-                log.info(lines.CLEANED, **ids, late_ms=late_ms, vms=len(session.vms))
-            case Updated() | Ended():
+            case Updated():
                 pass
+            case Ended() | Forgotten():
+                _ended(event, ids, log)
             case Owed() | TakenOver() | Settled():
                 _obligation(event, ids, log)
             case _:  # pragma: no cover
@@ -72,6 +71,17 @@ def _attempt_failed(session: Session, ids: dict[str, str], log: Log) -> None:
 def _stuck(session: Session, ids: dict[str, str], log: Log) -> None:
     if session.cleanup is not None:
         log.error(lines.STUCK, **ids, attempts=session.cleanup.attempts, since=iso(session.cleanup.started_ms))
+
+
+def _ended(event: Ended | Forgotten, ids: dict[str, str], log: Log) -> None:
+    match event:
+        case Ended(lateness_ms=int(late_ms)):
+            log.info(lines.ROW_DELETED, **ids)
+            log.info(lines.CLEANED, **ids, late_ms=late_ms, vms=len(event.session.vms))
+        case Ended(reason="forgotten") | Forgotten():
+            log.warning(lines.FORGOTTEN, **ids, vms=event.session.pending)
+        case _:
+            pass
 
 
 def _obligation(event: Owed | TakenOver | Settled, ids: dict[str, str], log: Log) -> None:

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 from actors.schema import Schema
 from actors.storage import Append, Put, Remove, Table
+from labsessions.core.audit import AUDIT_COLUMNS
 from labsessions.core.messages import Ended, Event
 from labsessions.core.model import State
 from labsessions.core.projection import HISTORY_COLUMNS, OWED_COLUMNS, ROW_COLUMNS, history, owed, row
@@ -13,8 +14,9 @@ SESSIONS = Table("labs_sessions", ROW_COLUMNS, key=("user_id",))
 HISTORY = Table("session_history", HISTORY_COLUMNS, key=("seq",))
 OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
 EVENTS = Table("session_events", EVENT_COLUMNS, key=("seq",))
+AUDIT = Table("operator_audit", AUDIT_COLUMNS, key=("seq",))
 
-STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql")
+STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql", "schema_10.sql")
 _NOTHING = State()
 
 

@@ -18,7 +18,7 @@ ADDED: Final[dict[str, dict[str, Any]]] = {
     "state": {"owed": [], "answered": []},
     "session": {"deleted_ms": None, "leads_ms": []},
     "lab": {"time_factor": 1},
-    "cleanup": {},
+    "cleanup": {"reason": "expired"},
 }
 
 

@@ -17,6 +17,7 @@ from labsessions.core.codec import decode, encode
 from labsessions.core.machine import is_retry, wake_at
 from labsessions.core.messages import (
     Abandon,
+    Affected,
     AttemptEnded,
     AttemptFailed,
     AttemptStarted,
@@ -26,13 +27,17 @@ from labsessions.core.messages import (
     Current,
     Delete,
     Ended,
+    EndNow,
     Event,
     ExtendBy,
     Extended,
     ExtendUntil,
+    Forget,
+    Forgotten,
     Message,
     Owed,
     Refusal,
+    RetryNow,
     Settled,
     Show,
     Stuck,
@@ -71,6 +76,13 @@ class Part:
     attempts: int = 0
     outcome_known: bool = True
     stuck: int = 0
+    ended: bool = False
+    """By an operator."""
+
+    @property
+    def cleaning(self) -> bool:
+        """Whether its cleanup has begun."""
+        return self.ended or self.attempts > 0
 
 
 class OneUser(RuleBasedStateMachine):
@@ -83,6 +95,7 @@ class OneUser(RuleBasedStateMachine):
         self.generations = 0
         self.cleans: list[Clean] = []
         self.ended: set[str] = set()
+        self.ended_now: set[str] = set()
         self.running: str | None = None
         """The generation whose attempt the engine runs now."""
         # The books on the session that there is, if there is one, and on the obligations, the oldest first.
@@ -112,7 +125,7 @@ class OneUser(RuleBasedStateMachine):
         """A PUT of a duration, of workers, of both, or of something else."""
         nodes = UNSET if ids is UNSET else worker_nodes(*ids)
         message = Update(LabChanges(duration=duration, worker_nodes=nodes, terminal_url="t"))
-        if self.part is None or self.part.attempts:
+        if self.part is None or self.part.cleaning:
             assert self.say(message) is (Refusal.BEING_CLEANED if self.part else Refusal.NOT_FOUND)
             return
         if duration is not UNSET:
@@ -140,7 +153,7 @@ class OneUser(RuleBasedStateMachine):
     def extend(self, message: ExtendBy | ExtendUntil, wanted_ms: int) -> None:
         """Say it; it is refused, or the deadline is `wanted_ms` as far as the limit and the time allow."""
         before, limit_ms = self.deadline_ms, self.created_ms + LIMIT
-        if self.part is None or self.part.attempts:
+        if self.part is None or self.part.cleaning:
             assert self.say(message) is (Refusal.BEING_CLEANED if self.part else Refusal.NOT_FOUND)
             return
         longer = wanted_ms > max(before, self.now_ms)
@@ -163,6 +176,48 @@ class OneUser(RuleBasedStateMachine):
             self.debts.append(part)
         reply = self.say(Delete())
         assert (reply is Refusal.NOT_FOUND) is (part is None)
+
+    @rule()
+    def end_now(self) -> None:
+        """An operator ends the session: it is due now, however far the clock was set back."""
+        part = self.part
+        if part is None or part.cleaning:
+            assert self.say(EndNow()) is (Refusal.BEING_CLEANED if part else Refusal.NOT_FOUND)
+            return
+        deadline_ms = min(self.deadline_ms, max(self.now_ms, self.created_ms + 1))
+        part.ended, part.not_before_ms = True, self.now_ms
+        self.ended_now.add(part.generation)
+        self.say(EndNow())
+        self.minutes = self.user.session.lab.duration
+        assert self.deadline_ms == deadline_ms
+
+    @rule()
+    def retry_now(self) -> None:
+        """An operator wants the next attempt now, of the session that is being cleaned or of what is owed."""
+        waiting = [self.part] if self.part and self.part.cleaning else self.debts
+        reply = self.say(RetryNow())
+        if not waiting:
+            assert reply is (Refusal.NOTHING_WAITS if self.part else Refusal.NOT_FOUND)
+        elif not all(part.outcome_known for part in waiting):
+            assert reply is Refusal.ATTEMPT_RUNNING
+        else:
+            assert isinstance(reply, Affected)
+            assert [part.generation for part in reply.parts] == [part.generation for part in waiting]
+            for part in waiting:
+                part.not_before_ms = min(part.not_before_ms, self.now_ms)
+
+    @precondition(lambda self: self.parts)
+    @rule(session_id=st.sampled_from([None, "session-1", "another"]))
+    def forget_all(self, session_id: str | None) -> None:
+        """An operator gives up what is there; all have the same id."""
+        reply = self.say(Forget(session_id))
+        if session_id == "another":
+            assert reply is Refusal.CHANGED
+            return
+        assert isinstance(reply, Affected)
+        assert [part.generation for part in reply.parts] == [part.generation for part in self.parts]
+        self.part, self.debts = None, []
+        assert self.running is None, "a call would follow"
 
     @rule(owed_after_ms=st.sampled_from([None, GRACE, GRACE]))
     def change_the_setting(self, owed_after_ms: int | None) -> None:
@@ -325,9 +380,13 @@ class OneUser(RuleBasedStateMachine):
         match event:
             case Ended(session, reason, at_ms):
                 assert at_ms == self.now_ms
-                assert (reason == "expired") is (session.pending == ())
-                if reason == "expired":
+                cleaned = "ended_by_operator" if generation in self.ended_now else "expired"
+                assert (reason == cleaned) is (session.pending == ())
+                if reason != "deleted":
                     self.ended.add(generation)
+            case Forgotten(session):
+                assert session.pending
+                self.ended.add(generation)
             case Settled(session, at_ms):
                 assert (at_ms, session.pending) == (self.now_ms, ())
                 self.ended.add(generation)
@@ -343,8 +402,10 @@ class OneUser(RuleBasedStateMachine):
             case TakenOver(session, vms):
                 assert vms
                 assert not set(vms) & set(session.vms)
-            case Created(session) | Updated(session):
+            case Created(session):
                 assert session.cleanup is None
+            case Updated(session):
+                assert (session.cleanup is not None) is (generation in self.ended_now)
 
     @property
     def deadline_ms(self) -> int:
@@ -374,7 +435,7 @@ class OneUser(RuleBasedStateMachine):
             assert session.due_ms == part.not_before_ms
             assert session.in_flight is not part.outcome_known
             assert part.stuck == (session.status == "stuck"), "said once, exactly where the label is"
-            assert (session.cleanup is None) is (part.attempts == 0 and part is self.part)
+            assert (session.cleanup is None) is (not part.cleaning and part is self.part)
             assert (session.deleted_ms is None) is (part is self.part)
             if session.cleanup is not None:
                 assert session.cleanup.attempts == part.attempts
@@ -407,7 +468,7 @@ class OneUser(RuleBasedStateMachine):
         body = public(self.user.session, self.now_ms, self.user.policy)
         assert shown["status"] == body["status"] == self.user.session.status
         assert self.part is not None
-        assert (shown["status"] == "active") is (self.part.attempts == 0)
+        assert (shown["status"] == "active") is not self.part.cleaning
         assert shown["attempts"] == body.get("attempts", 0) == self.part.attempts
         assert shown["next_attempt_at"] == body.get("next_attempt_at")
         assert shown["expires_at"] == body["expires_at"]

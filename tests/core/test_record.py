@@ -134,9 +134,10 @@ def test_the_types_are_a_closed_vocabulary() -> None:
         "session.owed",
         "session.taken_over",
         "session.settled",
+        "session.forgotten",
     }
 
 
 def test_reasons_are_a_closed_vocabulary() -> None:
     """Those that the history may have."""
-    assert END_REASONS == ("expired", "deleted")
+    assert END_REASONS == ("expired", "deleted", "ended_by_operator", "forgotten")
