@@ -20,10 +20,12 @@ from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
 from labsessions import __version__
+from labsessions.audit import AuditLog
 from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.feed import Feed
+from labsessions.http.admin.act import act_routes
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.options import ApiOptions, JwtOptions
@@ -87,6 +89,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             min_free_bytes=settings.storage.min_free_bytes,
         )
         options = _api(settings, missing)
+        audit = AuditLog(store.query, runtime.commit, runtime.clock.now_ms)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
             make_app(
@@ -96,6 +99,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
+                groups=(act_routes(engine, audit, options),),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)

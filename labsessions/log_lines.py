@@ -32,6 +32,7 @@ UPDATED: Final = "[Handler] ✅ Session updated"
 EXTENDED: Final = "[Handler] ✅ Session extended"
 REPEATED: Final = "[Handler] Request with a known key answered again"
 DELETED: Final = "[Handler] ✅ Session deleted"
+OPERATED: Final = "[Handler] Operator's action"
 REFUSED: Final = "[Handler] ⚠️ Request refused"
 UNHANDLED: Final = "[Handler] ❌ Unhandled error"
 

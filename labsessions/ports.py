@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
+from labsessions.core.audit import Entry
 from labsessions.core.messages import AttemptEnded, Clean, Message, Reply
 from labsessions.core.policy import Policy
 
@@ -67,6 +68,18 @@ class Record(Protocol):
 
     def watch(self, user_id: str) -> AbstractContextManager[asyncio.Event]:
         """An event that is set whenever more of the user's events are stored, as long as the block lasts."""
+        ...
+
+
+class Audit(Protocol):
+    """What operators have done. Actions on one user's session are noted by the engine itself (`messages.Operated`)."""
+
+    async def note(self, entry: Entry) -> None:
+        """Done when the entry is durable. EngineError if it isn't and won't be."""
+        ...
+
+    async def entries(self, before: int | None, limit: int) -> list[dict[str, Any]]:
+        """The newest entries before this number, the newest first: rows of the audit, `detail` as an object."""
         ...
 
 

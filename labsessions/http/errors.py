@@ -76,6 +76,12 @@ INVALID_FIELD: Final = Problem(400, "invalid_field", "Field is not as expected")
 INVALID_LAST_EVENT_ID: Final = Problem(
     400, "invalid_last_event_id", "Header 'Last-Event-ID' must be the id of an event: a whole number"
 )
+INVALID_OPERATOR: Final = Problem(
+    400, "invalid_operator", "Header 'X-Operator' must be there at most once, 1 to 64 printable characters"
+)
+INVALID_PARAMETER: Final = Problem(400, "invalid_parameter", "Parameter is not as expected")
+COUNT_CHANGED: Final = Problem(409, "count_changed", "Another number of users matches by now")
+NOT_PAUSED: Final = Problem(409, "not_paused", "Cleanups are not paused")
 NONE_ENDED: Final = Problem(404, "no_ended_session", "No lab session of this user has ended")
 TOO_MANY_STREAMS: Final = Problem(
     429, "too_many_streams", "User already has as many streams of events open as are allowed", {"Retry-After": "15"}
@@ -101,6 +107,8 @@ OF_REFUSAL: Final[Mapping[Refusal, Problem]] = {
         "Lab session cannot be extended any further",
         why_not=Refusal.LIMIT_REACHED.value,
     ),
+    Refusal.NOTHING_WAITS: Problem(409, "nothing_to_retry", "No cleanup of this user waits for another attempt"),
+    Refusal.ATTEMPT_RUNNING: Problem(409, "attempt_running", "A cleanup attempt is running"),
 }
 
 

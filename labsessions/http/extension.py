@@ -11,13 +11,13 @@ from labsessions.http.checks import INSTANT, MORE_MINUTES, Schema
 from labsessions.http.errors import EMPTY_BODY, INVALID_FIELD, MISSING_FIELDS, RefusedError
 from labsessions.http.fields import checked, finders, or_null
 
-_CHECKS: Final = {"minutes": MORE_MINUTES, "until": INSTANT}
-_FINDERS: Final = finders(_CHECKS)
+CHECKS: Final = {"minutes": MORE_MINUTES, "until": INSTANT}
+_FINDERS: Final = finders(CHECKS)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 SCHEMA: Final[Schema] = {
     "type": "object",
-    "properties": {name: or_null(check.schema) for name, check in _CHECKS.items()},
+    "properties": {name: or_null(check.schema) for name, check in CHECKS.items()},
     "oneOf": [
         {"required": ["minutes"], "properties": {"minutes": {"type": "number"}}},
         {"required": ["until"], "properties": {"until": {"type": "string"}}},

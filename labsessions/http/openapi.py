@@ -61,6 +61,10 @@ _ANYWHERE: Final = (MALFORMED, HEAD_TOO_LARGE, ROUTE_NOT_FOUND, METHOD_NOT_ALLOW
 
 _REQUEST_ID: Final = "4ba57204c5e8485d9f7ed337000000000001"
 _ETAG: Final = "Names this very state of the session; for `If-Match`"
+_ENDS: Final = (
+    "`expired`: cleaned up; `deleted`: by hand; `ended_by_operator`: cleaned up before its time; "
+    "`forgotten`: given up by an operator, its VMs may run on"
+)
 _KEY: Final = "Makes it safe to send the request again: the same key and body get the same answer, for a day"
 _REPLAYED: Final = "`true` if the answer was given before, and nothing was done this time"
 _IF_MATCH: Final = "`ETag` of the state that is meant; if the session is in another one by now, the answer is 412"
@@ -185,7 +189,7 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
             created_at=_INSTANT,
             expires_at=_INSTANT,
             ended_at=_INSTANT,
-            reason={"enum": [*END_REASONS], "description": "`expired`: cleaned up; `deleted`: by hand"},
+            reason={"enum": [*END_REASONS], "description": _ENDS},
             attempts={"type": "integer", "minimum": 0, "description": "Cleanup attempts begun"},
             lateness_seconds={"type": ["number", "null"], "description": "From `expires_at` to `ended_at`, if expired"},
         ),

@@ -380,6 +380,14 @@ def test_what_is_kept_of_an_extension() -> None:
     }
 
 
+def test_what_is_kept_of_an_end() -> None:
+    """Which session it was, and its VMs."""
+    operated = Operated("ada", None, EndNow())
+    entry = entry_of("user-1", operated, active().say(operated, NOW).reply)
+    assert (entry.action, entry.reason, entry.outcome) == ("end", None, "done")
+    assert entry.detail == {"session_ids": ["session-1"], "vms": [MASTER]}
+
+
 def test_what_is_kept_of_what_is_given_up() -> None:
     """The VMs that may still run: those that were not confirmed."""
     user = User().create(worker_nodes=worker_nodes("w1", "w2")).expire().fail("w1")

@@ -10,6 +10,7 @@ from yarl import URL
 
 from actors.runtime import Runtime
 from actors.testing import ManualClock, MemoryDisk, MemoryStore
+from labsessions.core.audit import Entry, line
 from labsessions.core.machine import decide, wake_at
 from labsessions.core.messages import AttemptEnded, Clean, Message, Reply, Wake
 from labsessions.core.model import State
@@ -142,6 +143,22 @@ class DrivenRecord:
     def watch(self, user_id: str) -> AbstractContextManager[asyncio.Event]:  # noqa: ARG002 - the port's
         """No news."""
         return nullcontext(asyncio.Event())
+
+
+class DrivenAudit:
+    """`ports.Audit` in memory: `rows` are as the database has them, the oldest first."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    async def note(self, entry: Entry) -> None:
+        """Kept at once."""
+        noted = line(entry, START_MS)
+        self.rows.append({"seq": len(self.rows) + 1, **noted, "detail": entry.detail})
+
+    async def entries(self, before: int | None, limit: int) -> list[dict[str, Any]]:
+        """The newest first."""
+        return [row for row in reversed(self.rows) if before is None or row["seq"] < before][:limit]
 
 
 class DrivenReadiness:

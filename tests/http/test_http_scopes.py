@@ -5,13 +5,16 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
-from http_driven import SESSIONS, Api, DrivenReadiness, DrivenRecord, DrivenSessions, exact, lab_body
+from http_driven import SESSIONS, Api, DrivenAudit, DrivenReadiness, DrivenRecord, DrivenSessions, exact, lab_body
 from identity_provider import bearer, shared_key_tokens, token
 from pytest_aiohttp import AiohttpClient
 
 from labsessions.core.messages import Create
 from labsessions.http import ApiOptions, make_app
+from labsessions.http.admin.act import act_routes
+from labsessions.http.admin.endpoints_act import ADMIN
 from labsessions.http.fields import SessionFields
+from labsessions.http.groups import RouteGroup
 from labsessions.http.scopes import RULES, Rule, Scope
 
 # Spelled out, so that whoever adds a route has to say here too who may use it.
@@ -30,8 +33,20 @@ SCOPES = {
     ("GET", "/docs"): Scope.OPEN,
     ("GET", "/openapi.json"): Scope.OPEN,
     ("POST", "/__clock/advance"): Scope.ALL,
+    ("POST", f"{ADMIN}/sessions/{{user_id}}/extend"): Scope.ADMIN,
+    ("POST", f"{ADMIN}/sessions/{{user_id}}/end"): Scope.ADMIN,
+    ("POST", f"{ADMIN}/sessions/{{user_id}}/retry"): Scope.ADMIN,
+    ("POST", f"{ADMIN}/sessions/{{user_id}}/forget"): Scope.ADMIN,
+    ("GET", f"{ADMIN}/audit"): Scope.ADMIN,
 }
-# No route has this scope yet, so these tests add one.
+# What the routes of operators take: they refuse what they don't know.
+BODIES = {
+    f"{ADMIN}/sessions/{{user_id}}/extend": {"minutes": 5},
+    f"{ADMIN}/sessions/{{user_id}}/end": {},
+    f"{ADMIN}/sessions/{{user_id}}/retry": {},
+    f"{ADMIN}/sessions/{{user_id}}/forget": {"reason": "a test"},
+}
+# A route that exists for these tests only.
 ADMIN_ROUTE = ("GET", "/admin/things")
 
 # By scope, the answer to each kind of caller; None: the route's own answer.
@@ -67,10 +82,16 @@ async def _things(_: web.Request) -> web.Response:
     return web.Response()
 
 
+def operators_groups(engine: DrivenSessions, options: ApiOptions) -> tuple[RouteGroup, ...]:
+    """The routes of operators."""
+    return (act_routes(engine, DrivenAudit(), options),)
+
+
 def application(engine: DrivenSessions, readiness: DrivenReadiness, options: ApiOptions | None = None) -> Any:
     """All routes that there can be, and the one for operators."""
     options = options or ApiOptions(version="1", tokens=("platform-token",), admin_tokens=("admin-token",))
-    app = make_app(engine, readiness, options, StoodTime(), shared_key_tokens(), record=DrivenRecord())
+    groups = operators_groups(engine, options)
+    app = make_app(engine, readiness, options, StoodTime(), shared_key_tokens(), record=DrivenRecord(), groups=groups)
     app[RULES][app.router.add_get(*ADMIN_ROUTE[1:], _things, allow_head=False)] = Rule.of(Scope.ADMIN, ADMIN_ROUTE[1])
     return app
 
@@ -94,7 +115,7 @@ async def call(
 ) -> tuple[int, dict[str, Any]]:
     """The answer to a request about this user, with a body that the route may like or not; without the request id."""
     wants_body = method in {"POST", "PUT"}
-    body = lab_body(user_id=user) | {"minutes": 5} if wants_body else None
+    body = BODIES.get(path, lab_body(user_id=user) | {"minutes": 5}) if wants_body else None
     url = exact(api, path.replace("{user_id}", quote(user, safe="")))
     async with api.session.request(method, url, json=body, headers=headers) as answer:
         is_json = answer.content_type == "application/json" and method != "HEAD"
@@ -209,7 +230,9 @@ async def test_without_any_credential_the_door_is_open(
     rule: Rule,
 ) -> None:
     """Loopback or `--insecure`: everybody may do everything, whatever they bring."""
-    app = make_app(engine, readiness, ApiOptions(version="1"), StoodTime(), record=DrivenRecord())
+    options = ApiOptions(version="1")
+    groups = operators_groups(engine, options)
+    app = make_app(engine, readiness, options, StoodTime(), record=DrivenRecord(), groups=groups)
     app[RULES][app.router.add_get(ADMIN_ROUTE[1], _things, allow_head=False)] = Rule.of(Scope.ADMIN, ADMIN_ROUTE[1])
     await engine_has(engine, "ada")
     status, _ = await call(await aiohttp_client(app), method, path, CREDENTIALS[STRANGER])

@@ -1,0 +1,131 @@
+"""What is said of the routes by which operators act, and of what they take and answer."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from labsessions.core.messages import Refusal
+from labsessions.http.admin.audit import LARGEST_PAGE, PAGE
+from labsessions.http.checks import Schema
+from labsessions.http.endpoints import Answer, Endpoint, Parameter
+from labsessions.http.errors import (
+    BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
+    BODY_UNREADABLE,
+    EMPTY_BODY,
+    INVALID_FIELD,
+    INVALID_JSON,
+    INVALID_OPERATOR,
+    INVALID_PARAMETER,
+    MISSING_FIELDS,
+    NOT_AN_OBJECT,
+    OF_REFUSAL,
+)
+from labsessions.http.scopes import Scope
+
+ADMIN: Final = "/api/v1/admin"
+_OF_ACTION: Final = (
+    *(BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE),
+    INVALID_OPERATOR,
+)
+_NOT_FOUND: Final = OF_REFUSAL[Refusal.NOT_FOUND]
+
+EXTEND: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/sessions/{{user_id}}/extend",
+    "Move the end of a user's lab session",
+    Scope.ADMIN,
+    answers=(Answer(200, "Lab session extended successfully", "ExtendedSession"),),
+    body="OperatorsExtension",
+    problems=(
+        *(*_OF_ACTION, EMPTY_BODY, MISSING_FIELDS, _NOT_FOUND),
+        *(OF_REFUSAL[Refusal.BEING_CLEANED], OF_REFUSAL[Refusal.LIMIT_REACHED]),
+    ),
+)
+END: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/sessions/{{user_id}}/end",
+    "End a user's lab session now: its VMs are deleted by the ordinary cleanup",
+    Scope.ADMIN,
+    answers=(Answer(200, "Lab session ends now", "Session"),),
+    body="WithReason",
+    problems=(*_OF_ACTION, _NOT_FOUND, OF_REFUSAL[Refusal.BEING_CLEANED]),
+)
+RETRY: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/sessions/{{user_id}}/retry",
+    "Make the next cleanup attempt for a user due now",
+    Scope.ADMIN,
+    answers=(Answer(200, "Next cleanup attempt is due now", "Concerned"),),
+    body="WithReason",
+    problems=(
+        *(*_OF_ACTION, _NOT_FOUND),
+        *(OF_REFUSAL[Refusal.NOTHING_WAITS], OF_REFUSAL[Refusal.ATTEMPT_RUNNING]),
+    ),
+)
+FORGET: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/sessions/{{user_id}}/forget",
+    "Give a user's lab session up, and what is owed of earlier ones: their VMs may run on",
+    Scope.ADMIN,
+    answers=(Answer(200, "Lab session forgotten, its VMs may still run", "Concerned"),),
+    body="Forget",
+    problems=(*_OF_ACTION, MISSING_FIELDS, _NOT_FOUND, OF_REFUSAL[Refusal.CHANGED]),
+)
+AUDIT: Final = Endpoint(
+    "GET",
+    f"{ADMIN}/audit",
+    "Show what operators have done, the newest first",
+    Scope.ADMIN,
+    answers=(Answer(200, "Audit retrieved successfully", "Audit"),),
+    problems=(INVALID_PARAMETER,),
+    query=(
+        Parameter(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+            f"How many entries at most, {PAGE} if it is absent",
+        ),
+        Parameter("cursor", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "`next_cursor` of the page before"),
+    ),
+)
+
+_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
+_INSTANT: Final = {"type": "string", "format": "date-time"}
+
+CONCERNED: Final[Schema] = {
+    "type": "object",
+    "required": ["user_id", "session_ids", "vms"],
+    "properties": {
+        "user_id": {"type": "string"},
+        "session_ids": {**_TEXTS, "description": "Of the session, and of those of which VMs are owed"},
+        "vms": {**_TEXTS, "description": "Their VMs that the backend has not confirmed"},
+    },
+}
+AUDIT_PAGE: Final[Schema] = {
+    "type": "object",
+    "required": ["entries", "next_cursor"],
+    "properties": {
+        "entries": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["seq", "at", "who", "action", "user_id", "reason", "detail", "outcome"],
+                "properties": {
+                    "seq": {"type": "integer"},
+                    "at": _INSTANT,
+                    "who": {"type": "string", "description": "As the operator called itself"},
+                    "action": {"type": "string"},
+                    "user_id": {"type": ["string", "null"]},
+                    "reason": {"type": ["string", "null"]},
+                    "detail": {"type": "object"},
+                    "outcome": {"type": "string", "description": "`done`, `begun`, or why not"},
+                },
+            },
+        },
+        "next_cursor": {"type": ["string", "null"], "description": "Of the next page; null on the last one"},
+    },
+}
+EXAMPLES: Final[Mapping[str, Any]] = {
+    "OperatorsExtension": {"minutes": 30, "reason": "The exam goes on"},
+    "WithReason": {"reason": "Course cancelled"},
+    "Forget": {"reason": "Deleted by hand at the provider", "session_id": "5f0c7d3e-session"},
+}
