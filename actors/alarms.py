@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import Context
+from typing import Protocol
 
 from actors.admission import Admission, Slot
 from actors.clock import Clock
-from actors.clock_guard import ClockGuard
 from actors.effects import Effects
 from actors.errors import CommitError
 from actors.ids import ActorId
@@ -38,10 +38,23 @@ FIRST_BACKOFF_MS = 1000
 NEVER_MS = 2**63
 
 
+class Gate(Protocol):
+    """Holds wake-ups back while something is wrong, or somebody wants it."""
+
+    def is_open(self) -> bool:
+        """Whether one may be delivered now."""
+        ...
+
+    async def opened(self) -> None:
+        """Return when one may be."""
+        ...
+
+
 class Alarms:
     """The dispatcher. `wake` delivers a wake-up and returns when it was handled, `commit` stores a deferral.
 
-    With a `guard` nothing is delivered while the clock isn't trusted. Notices need no admission.
+    With a `guard` nothing is delivered while the clock isn't trusted, with a `pause` no work while it is on. Notices
+    are no work: they need no admission either.
     `longest_backoff_seconds` counts as a second, the first back-off, if it is less.
     """
 
@@ -54,7 +67,8 @@ class Alarms:
         effects: Effects,
         wake: Callable[[ActorId], Awaitable[object]],
         commit: Callable[[Operation], Awaitable[None]],
-        guard: ClockGuard | None = None,
+        guard: Gate | None = None,
+        pause: Gate | None = None,
         longest_backoff_seconds: float = LONGEST_BACKOFF_SECONDS,
     ) -> None:
         self._store = store
@@ -63,7 +77,9 @@ class Alarms:
         self._effects = effects
         self._wake = wake
         self._commit = commit
-        self._guard = guard
+        always = () if guard is None else (guard,)
+        of_work = always if pause is None else (*always, pause)
+        self._gates: dict[Lane, tuple[Gate, ...]] = {Lane.FIRST: of_work, Lane.RETRY: of_work, Lane.NOTICE: always}
         self._longest_backoff_ms = max(FIRST_BACKOFF_MS, int(longest_backoff_seconds * 1000))
         self._notices = Notices()
         self._lanes = {lane: _Lane() for lane in Lane}
@@ -106,8 +122,8 @@ class Alarms:
         lane = self._lanes[which]
         failures = 0
         while True:
-            if self._guard is not None:
-                await self._guard.opened()
+            for gate in self._gates[which]:
+                await gate.opened()
             try:
                 next_ms = await self._serve_window(which, lane)
             except Exception as error:  # noqa: BLE001 - the store's fault; the loop itself must never end
@@ -134,7 +150,7 @@ class Alarms:
                 lane.window = GLANCE
                 return alarm.due_ms
             slot = await (self._notices if which is Lane.NOTICE else self._admission).acquire(which)
-            if self._guard is not None and not self._guard.is_open():
+            if not all(gate.is_open() for gate in self._gates[which]):
                 slot.release()
                 return None
             self._deliver_soon(lane, alarm, slot)

@@ -17,6 +17,7 @@ from actors.effects import Effects
 from actors.group_commit import GroupCommit
 from actors.ids import ActorId
 from actors.namespace import Namespace
+from actors.pause import Pause, Paused
 from actors.storage import Alarm, Lane, Operation, Store
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class Health:
     load, for instance. `overdue_ms`: age of the oldest first wake-up that is due and not delivered.
     `stalled_seconds`: how long the dispatcher has been waiting for the store; infinite if it has ended.
     `breaker`: whether wake-ups are held back as what their effects depend on is down, `open_seconds` for how long.
-    `clock_problem`: why the clock isn't trusted, so that wake-ups wait, and what to do about it.
+    `clock_problem`: why the clock isn't trusted, so that wake-ups wait, and what to do about it. `paused`: who holds
+    wake-ups back, if anybody does.
     """
 
     write_error: str | None
@@ -53,6 +55,7 @@ class Health:
     breaker: BreakerState = BreakerState.CLOSED
     open_seconds: float = 0.0
     clock_problem: str | None = None
+    paused: Paused | None = None
 
 
 class Runtime:
@@ -78,6 +81,7 @@ class Runtime:
         self._guard = guard
         self._reader: Batches[ActorId, bytes | None] = Batches(store.load, largest=LARGEST_LOAD)
         self._writer = GroupCommit(store)
+        self.pause = Pause(clock, self.load, self.commit)
         self._residency = residency or Residency()
         self._namespaces: dict[str, Namespace] = {}
         self._admission = Admission(limits or Limits(), breaker)
@@ -89,6 +93,7 @@ class Runtime:
             wake=self._wake,
             commit=self.commit,
             guard=guard,
+            pause=self.pause,
             longest_backoff_seconds=longest_backoff_seconds,
         )
 
@@ -133,6 +138,7 @@ class Runtime:
         except TimeoutError:
             logger.warning("the store gave no answer in time: what it still has to write is not acknowledged")
             await self.effects.drain(0)
+        self.pause.stop()
         if self._guard is not None:
             await self._guard.stop()
         await self._store.close()
@@ -161,12 +167,17 @@ class Runtime:
             breaker=self.breaker.state,
             open_seconds=self.breaker.open_seconds,
             clock_problem=None if self._guard is None else self._guard.problem,
+            paused=self.pause.current,
         )
 
     async def next_alarm_ms(self) -> int | None:
-        """When the earliest alarm is due, delivered or not; None if there is none."""
-        earliest = [alarm for lane in Lane for alarm in await self._store.alarms(lane, 1)]
-        return min((alarm.due_ms for alarm in earliest), default=None)
+        """When the earliest alarm rings, at the end of a pause if it has to wait for that; None if there is none."""
+        paused = self.pause.current
+        rings: list[int] = []
+        for lane in Lane:
+            held_ms = 0 if paused is None or lane is Lane.NOTICE else paused.until_ms
+            rings += [max(alarm.due_ms, held_ms) for alarm in await self._store.alarms(lane, 1)]
+        return min(rings, default=None)
 
     def is_busy(self) -> bool:
         """Whether an effect runs, a wake-up is under way, or an actor has mail."""

@@ -114,6 +114,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             log.warning("not configured: sessions are accepted, their cleanup is retried until it is set", setting=name)
         for risk in _risks(settings):
             log.warning(risk)
+        await runtime.pause.restore()
         runtime.start()
         if settings.ready_file is not None:
             await asyncio.sleep(0)  # the log has the address before anybody is told that it may be used
