@@ -20,7 +20,6 @@ from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
 from labsessions import __version__
-from labsessions.audit import AuditLog
 from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
@@ -28,8 +27,12 @@ from labsessions.feed import Feed
 from labsessions.http.admin.act import act_routes
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
+from labsessions.http.groups import RouteGroup
 from labsessions.http.options import ApiOptions, JwtOptions
 from labsessions.http.server import Runner
+from labsessions.operators.audit import AuditLog
+from labsessions.operators.pausing import Pausing
+from labsessions.operators.waiting import Waiting
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
@@ -89,7 +92,6 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             min_free_bytes=settings.storage.min_free_bytes,
         )
         options = _api(settings, missing)
-        audit = AuditLog(store.query, runtime.commit, runtime.clock.now_ms)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
             make_app(
@@ -99,7 +101,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
-                groups=(act_routes(engine, audit, options),),
+                groups=(_operators_routes(engine, store, runtime, options),),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
@@ -205,6 +207,12 @@ def _api(settings: Settings, missing: tuple[str, ...]) -> ApiOptions:
         streams_per_user=settings.events.streams_per_user,
         not_configured=missing,
     )
+
+
+def _operators_routes(engine: EmbeddedEngine, store: SqliteStore, runtime: Runtime, options: ApiOptions) -> RouteGroup:
+    """By which operators act."""
+    audit = AuditLog(store.query, runtime.commit, engine.now_ms)
+    return act_routes(engine, audit, Pausing(runtime.pause, audit, engine.now_ms), Waiting(store.query), options)
 
 
 async def _user_tokens(settings: Settings, now_ms: Callable[[], int], stack: AsyncExitStack) -> UserTokens | None:

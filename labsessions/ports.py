@@ -1,6 +1,7 @@
 """What the parts need of each other, as protocols. No implementation, no foreign type."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -80,6 +81,43 @@ class Audit(Protocol):
 
     async def entries(self, before: int | None, limit: int) -> list[dict[str, Any]]:
         """The newest entries before this number, the newest first: rows of the audit, `detail` as an object."""
+        ...
+
+
+class Paused(NamedTuple):
+    """Cleanups are held back since then until then (ms since 1970 UTC)."""
+
+    since_ms: int
+    until_ms: int
+    reason: str
+    by: str
+
+
+class Pauses(Protocol):
+    """Holding cleanups back. Each call is in the audit; it is durable when it returns, or raises EngineError."""
+
+    @property
+    def current(self) -> Paused | None:
+        """The pause that is on."""
+        ...
+
+    async def begin(self, until_ms: int, reason: str, who: str) -> Paused:
+        """Hold them back until then; a pause that is on is replaced."""
+        ...
+
+    async def end(self, who: str) -> bool:
+        """Let them go on; False if there was no pause."""
+        ...
+
+
+class Waiting(Protocol):
+    """Who waits for another cleanup attempt, as of the last commit."""
+
+    async def users(self, status: str | None, error: str | None, user_ids: Sequence[str] | None) -> list[str]:
+        """Those of whom a session, or what is owed, is `cleaning` or `stuck`; has this in its last error; of these.
+
+        None: any. May raise what the store raises if it cannot be read.
+        """
         ...
 
 

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from actors.breaker import BreakerState
+from actors.pause import Paused
 from actors.runtime import Health
+from labsessions.core.projection import iso
 from labsessions.repository import Counts
 
 # The dispatcher waits for the store no longer than a busy database may take (2 s) in good health.
@@ -62,6 +64,7 @@ class ServiceReadiness:
             "overdue_seconds": health.overdue_ms / 1000,
             "breaker": health.breaker.value,
             "free_mib": free_bytes // MIB,
+            "paused": _paused(health.paused),
         }
 
     def _while_ready(self, health: Health, counts: Counts, free_bytes: int) -> Iterator[str]:
@@ -73,6 +76,8 @@ class ServiceReadiness:
             yield f"wake-ups that cannot be delivered: {health.undeliverable}; see delivery_error in actor_cells"
         if health.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
             yield f"the lab backend has been down for {health.open_seconds:.0f} s: cleanups wait, probes go on"
+        if health.paused is not None:
+            yield f"cleanups are {health.paused}"
         if health.clock_problem is not None:
             yield health.clock_problem
         if counts.stuck:
@@ -82,3 +87,9 @@ class ServiceReadiness:
         if counts.from_future:
             told = f"sessions created later than now: {counts.from_future}"
             yield f"{told}; they run so much longer, see python run.py doctor"
+
+
+def _paused(paused: Paused | None) -> dict[str, str] | None:
+    if paused is None:
+        return None
+    return {"since": iso(paused.since_ms), "until": iso(paused.until_ms), "reason": paused.reason, "by": paused.by}

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.pause import CELL as PAUSE
+from actors.pause import Paused, decoded
 from actors.storage import Lane
 from labsessions.core.codec import UnreadableStateError, decode
 from labsessions.core.machine import wake_at
@@ -33,6 +35,7 @@ _ORPHANS: Final = """
 SELECT s.user_id, s.lab_request_id FROM labs_sessions s
 WHERE NOT EXISTS (SELECT 1 FROM actor_cells c WHERE c.namespace = ? AND c.name = s.user_id)
 """
+_PAUSE: Final = "SELECT cell FROM actor_cells WHERE namespace = ? AND name = ?"
 _OWED: Final = "SELECT * FROM owed_vms"
 _HAS_OWED: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'owed_vms'"
 _LAST_ENDED: Final = """
@@ -53,7 +56,7 @@ class Census:
     """What was counted at `now_ms`. `due` are first wake-ups that are due, `newest_ms` the latest instant stored.
 
     `ahead` are sessions and attempts that a clock which was ahead has put too far away.
-    `owed` are VMs of sessions deleted by hand that the service still makes sure of.
+    `owed` are VMs of sessions deleted by hand that the service still makes sure of. `paused` is the pause that is on.
     """
 
     now_ms: int
@@ -68,6 +71,7 @@ class Census:
     due: int = 0
     oldest_due_ms: int | None = None
     newest_ms: int | None = None
+    paused: Paused | None = None
 
     def findings(self) -> Iterator[Finding]:
         """The disagreements, or that there are none."""
@@ -133,6 +137,9 @@ def take_census(connection: sqlite3.Connection, now_ms: int, policy: Policy = _P
             _compare_owed(census, connection, owing)
         for user, vm in connection.execute(_ORPHANS, (NAMESPACE,)):
             census.disagree(f"{user}: labs_sessions shows a session with the VM {vm}, and there is no state", _ORPHANED)
+        for (cell,) in connection.execute(_PAUSE, PAUSE):
+            paused = decoded(cell)
+            census.paused = paused if paused is not None and now_ms < paused.until_ms else None
         for (ended_ms,) in connection.execute(_LAST_ENDED):
             if ended_ms is not None:
                 census.saw(ended_ms)

@@ -17,9 +17,13 @@ def check(census: Census, *, held: bool | None) -> Iterator[Finding]:
     if census.undeliverable:
         found = f"{census.undeliverable} cannot be delivered, e.g. {census.undeliverable_example}"
         yield warning(CHECK, found, "see delivery_error in actor_cells, and Troubleshooting")
+    if census.paused is not None:
+        yield warning(CHECK, f"cleanups are {census.paused}", "POST /api/v1/admin/resume lets them go on before that")
     late = census.oldest_due_ms is not None and census.now_ms - census.oldest_due_ms > LATE_MS
     if not census.due or (held and not late):
         yield ok(CHECK, f"none is overdue ({census.due} just due)" if census.due else "none is overdue")
+    elif held and census.paused is not None:
+        yield ok(CHECK, f"{census.due} wait for the end of the pause, the oldest since {_since(census)}")
     elif held:
         found = f"{census.due} are due, the oldest since {_since(census)}"
         yield warning(CHECK, found, "see /health/ready; raise cleanup.concurrency or cleanup.rate_per_second")

@@ -117,6 +117,25 @@ def number(low: int, high: int, description: str) -> Check:
     return Check(find, {"type": "number", "minimum": low, "maximum": high, "description": description})
 
 
+def boolean() -> Check:
+    """`true` or `false`."""
+
+    def find(path: str, value: Any) -> Faults:
+        return () if isinstance(value, bool) else _fault(path, "true or false", kind(value))
+
+    return Check(find, {"type": "boolean"})
+
+
+def one_of(*words: str) -> Check:
+    """One of a few words."""
+
+    def find(path: str, value: Any) -> Faults:
+        got = "another string" if isinstance(value, str) and value else kind(value)
+        return () if value in words else _fault(path, " or ".join(f"'{word}'" for word in words), got)
+
+    return Check(find, {"type": "string", "enum": [*words]})
+
+
 def integer(low: int, high: int) -> Check:
     """Integers as JavaScript writes them: `1.0` is refused, as the stored state's decoder would refuse it."""
 

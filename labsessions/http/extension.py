@@ -36,7 +36,7 @@ def extension(body: Mapping[str, Any], tags: frozenset[str] | None = None) -> Ex
         case {"minutes": minutes}:
             return ExtendBy(minutes, tags)
         case {"until": until}:
-            return ExtendUntil(_instant_ms(until), tags)
+            return ExtendUntil(instant_ms(until), tags)
         case _:
             raise RefusedError(MISSING_FIELDS.saying("Missing required fields: minutes or until"))
 
@@ -47,6 +47,6 @@ def granted(reply: Extended, policy: Policy) -> dict[str, Any]:
     return {"granted_seconds": reply.granted_ms / 1000, "partial": reply.partial, "left_seconds": left_ms / 1000}
 
 
-def _instant_ms(text: str) -> int:
+def instant_ms(text: str) -> int:
     """An ISO 8601 timestamp with an offset as milliseconds since 1970 UTC, rounded up."""
     return -((_EPOCH - datetime.fromisoformat(text)) // timedelta(milliseconds=1))

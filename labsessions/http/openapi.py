@@ -220,6 +220,7 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
                 "overdue_seconds",
                 "breaker",
                 "free_mib",
+                "paused",
             ),
             ready={"type": "boolean"},
             problems=_MESSAGES,
@@ -234,6 +235,10 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
             overdue_seconds={"type": "number", "description": "Age of the oldest wake-up that is due"},
             breaker={"type": "string", "description": "The circuit breaker towards the lab backend"},
             free_mib={"type": "integer", "description": "Room for the data"},
+            paused={
+                "type": ["object", "null"],
+                "description": "Who holds cleanups back, since when, until when and why",
+            },
         ),
         "Overview": _object(
             service={"type": "string"},

@@ -1,5 +1,6 @@
 """State, row and wake-up of every session: agreement is found, and each way of disagreeing is named."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from builders import HOUR, MINUTE, NOW, OTHER_GENERATION, POLICY, User, lab, wor
 from data_files import data_with, sql
 from msgspec import structs
 
+from actors.pause import CELL, Paused
 from labsessions.core.messages import Create, Delete, Keyed
 from labsessions.core.projection import ROW_COLUMNS, iso
 from labsessions.core.reanchor import AHEAD_MS
@@ -266,3 +268,14 @@ def test_an_answer_that_is_remembered_is_no_session(tmp_path: Path) -> None:
     user.say(Delete(), NOW)
     taken = census(data_with(tmp_path, [user]))
     assert (taken.sessions, taken.disagreements, taken.due) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("now_ms", "on"), [(NOW + MINUTE - 1, True), (NOW + MINUTE, False)])
+def test_a_pause_is_seen_as_long_as_it_is_on(database: Path, now_ms: int, *, on: bool) -> None:
+    """Its cell is nobody's session."""
+    paused = Paused(NOW, NOW + MINUTE, "x", "ada")
+    cell = json.dumps(paused._asdict()).encode()
+    sql(database, "INSERT INTO actor_cells (namespace, name, cell) VALUES (?, ?, ?)", *CELL, cell)
+    taken = census(database, now_ms)
+    assert taken.paused == (paused if on else None)
+    assert (taken.sessions, taken.disagreements) == (1, 0)

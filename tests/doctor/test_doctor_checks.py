@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from data_files import data_with
 
 from actors.directory import DataDirectory
+from actors.pause import Paused
 from labsessions.core.projection import iso
 from labsessions.doctor import backend, clock, directory, examine, wakeups
 from labsessions.doctor.census import Census
@@ -20,6 +21,7 @@ from labsessions.doctor.directory import SCARCE_BYTES
 from labsessions.doctor.findings import Finding
 
 NOW = 1_764_000_000_000
+HOUR = 3_600_000
 TOKEN = "s3cret-token"
 NOBODY = 65_534
 LEAST = 64 * 1_048_576
@@ -134,6 +136,18 @@ def test_overdue_wake_ups_are_a_warning(late_ms: int | None, held: bool | None, 
     assert levels(findings) == [level]
     if level == "warning":
         assert iso(NOW - (late_ms or 0)) in findings[0].found
+
+
+def test_wake_ups_that_wait_for_the_end_of_a_pause_are_not_late() -> None:
+    """The pause itself is a warning: somebody may have forgotten it."""
+    paused = Paused(NOW - HOUR, NOW + HOUR, "the backend moves", "ada")
+    census = Census(NOW, due=3, oldest_due_ms=NOW - HOUR, paused=paused)
+    first, second = wakeups.check(census, held=True)
+    assert (first.level, first.found) == ("warning", f"cleanups are {paused}")
+    assert (second.level, second.found) == (
+        "ok",
+        f"3 wait for the end of the pause, the oldest since {iso(NOW - HOUR)}",
+    )
 
 
 def test_wake_ups_that_cannot_be_delivered_are_a_warning() -> None:

@@ -14,7 +14,6 @@ from builders import GENERATION, MINUTE, NOW, POLICY, lab
 from actors.runtime import Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
-from labsessions.audit import ENTRIES, AuditLog
 from labsessions.core.audit import Entry
 from labsessions.core.messages import (
     Affected,
@@ -33,6 +32,7 @@ from labsessions.core.messages import (
 from labsessions.core.projection import iso
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
+from labsessions.operators.audit import ENTRIES, AuditLog
 from labsessions.ports import EngineError
 
 

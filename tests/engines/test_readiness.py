@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from actors.breaker import BreakerState
+from actors.pause import Paused
 from actors.runtime import Health
 from labsessions.readiness import STALLED_SECONDS, ServiceReadiness
 from labsessions.repository import Counts
@@ -52,6 +53,21 @@ async def test_all_is_well() -> None:
         "overdue_seconds": 1.5,
         "breaker": "closed",
         "free_mib": 100,
+        "paused": None,
+    }
+
+
+async def test_a_pause_is_shown_and_no_reason_to_be_unready() -> None:
+    """Who holds cleanups back, until when and why; a problem, as somebody may have forgotten it."""
+    paused = Paused(1_800_000_000_000, 1_800_000_060_000, "the backend moves", "ada")
+    report = await checked(replace(FINE, paused=paused))
+    assert report["ready"]
+    assert report["problems"] == ["cleanups are paused by ada until 2027-01-15T08:01:00Z: the backend moves"]
+    assert report["paused"] == {
+        "since": "2027-01-15T08:00:00.000Z",
+        "until": "2027-01-15T08:01:00.000Z",
+        "reason": "the backend moves",
+        "by": "ada",
     }
 
 

@@ -1,6 +1,7 @@
 """Engines for tests of the front door, on a clock that the test moves: the core alone, and the real one."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,7 +17,7 @@ from labsessions.core.messages import AttemptEnded, Clean, Message, Reply, Wake
 from labsessions.core.model import State
 from labsessions.core.policy import Policy
 from labsessions.engines.embedded import EmbeddedEngine
-from labsessions.ports import Span, StoredEvent
+from labsessions.ports import Paused, Span, StoredEvent
 
 Api = TestClient[web.Request, web.Application]
 
@@ -159,6 +160,36 @@ class DrivenAudit:
     async def entries(self, before: int | None, limit: int) -> list[dict[str, Any]]:
         """The newest first."""
         return [row for row in reversed(self.rows) if before is None or row["seq"] < before][:limit]
+
+
+class DrivenPauses:
+    """`ports.Pauses` that last until they are ended."""
+
+    def __init__(self) -> None:
+        self.current: Paused | None = None
+
+    async def begin(self, until_ms: int, reason: str, who: str) -> Paused:
+        """At once."""
+        self.current = Paused(START_MS, until_ms, reason, who)
+        return self.current
+
+    async def end(self, who: str) -> bool:  # noqa: ARG002 - the port's
+        """At once."""
+        ended, self.current = self.current is not None, None
+        return ended
+
+
+class DrivenWaiting:
+    """`ports.Waiting`: those whom the test says, whatever the filter; `asked` keeps the filters."""
+
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.asked: list[tuple[str | None, str | None, Sequence[str] | None]] = []
+
+    async def users(self, status: str | None, error: str | None, user_ids: Sequence[str] | None) -> list[str]:
+        """As set."""
+        self.asked.append((status, error, user_ids))
+        return self.waiting
 
 
 class DrivenReadiness:

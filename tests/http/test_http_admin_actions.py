@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from builders import GENERATION
-from http_driven import Api, DrivenAudit, DrivenReadiness, DrivenSessions, lab_body
+from http_driven import Api, DrivenAudit, DrivenPauses, DrivenReadiness, DrivenSessions, DrivenWaiting, lab_body
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pytest_aiohttp import AiohttpClient
@@ -36,7 +36,12 @@ async def api(
     await engine.ask("ada", Create(GENERATION, SessionFields(1440, 1440).lab(lab_body(), "lab-id")))
     engine.asked.clear()
     client: Api = await aiohttp_client(
-        make_app(engine, readiness, options, groups=(act_routes(engine, audit, options),))
+        make_app(
+            engine,
+            readiness,
+            options,
+            groups=(act_routes(engine, audit, DrivenPauses(), DrivenWaiting(), options),),
+        )
     )
     return client
 

@@ -5,7 +5,18 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
-from http_driven import SESSIONS, Api, DrivenAudit, DrivenReadiness, DrivenRecord, DrivenSessions, exact, lab_body
+from http_driven import (
+    SESSIONS,
+    Api,
+    DrivenAudit,
+    DrivenPauses,
+    DrivenReadiness,
+    DrivenRecord,
+    DrivenSessions,
+    DrivenWaiting,
+    exact,
+    lab_body,
+)
 from identity_provider import bearer, shared_key_tokens, token
 from pytest_aiohttp import AiohttpClient
 
@@ -37,6 +48,10 @@ SCOPES = {
     ("POST", f"{ADMIN}/sessions/{{user_id}}/end"): Scope.ADMIN,
     ("POST", f"{ADMIN}/sessions/{{user_id}}/retry"): Scope.ADMIN,
     ("POST", f"{ADMIN}/sessions/{{user_id}}/forget"): Scope.ADMIN,
+    ("POST", f"{ADMIN}/retry"): Scope.ADMIN,
+    ("GET", f"{ADMIN}/pause"): Scope.ADMIN,
+    ("POST", f"{ADMIN}/pause"): Scope.ADMIN,
+    ("POST", f"{ADMIN}/resume"): Scope.ADMIN,
     ("GET", f"{ADMIN}/audit"): Scope.ADMIN,
 }
 # What the routes of operators take: they refuse what they don't know.
@@ -45,6 +60,9 @@ BODIES = {
     f"{ADMIN}/sessions/{{user_id}}/end": {},
     f"{ADMIN}/sessions/{{user_id}}/retry": {},
     f"{ADMIN}/sessions/{{user_id}}/forget": {"reason": "a test"},
+    f"{ADMIN}/retry": {"dry_run": False},
+    f"{ADMIN}/pause": {"minutes": 1, "reason": "a test"},
+    f"{ADMIN}/resume": {},
 }
 # A route that exists for these tests only.
 ADMIN_ROUTE = ("GET", "/admin/things")
@@ -84,7 +102,7 @@ async def _things(_: web.Request) -> web.Response:
 
 def operators_groups(engine: DrivenSessions, options: ApiOptions) -> tuple[RouteGroup, ...]:
     """The routes of operators."""
-    return (act_routes(engine, DrivenAudit(), options),)
+    return (act_routes(engine, DrivenAudit(), DrivenPauses(), DrivenWaiting(), options),)
 
 
 def application(engine: DrivenSessions, readiness: DrivenReadiness, options: ApiOptions | None = None) -> Any:

@@ -11,6 +11,7 @@ from labsessions.http.errors import (
     BODY_TOO_LARGE,
     BODY_TOO_SLOW,
     BODY_UNREADABLE,
+    COUNT_CHANGED,
     EMPTY_BODY,
     INVALID_FIELD,
     INVALID_JSON,
@@ -18,6 +19,7 @@ from labsessions.http.errors import (
     INVALID_PARAMETER,
     MISSING_FIELDS,
     NOT_AN_OBJECT,
+    NOT_PAUSED,
     OF_REFUSAL,
 )
 from labsessions.http.scopes import Scope
@@ -71,6 +73,40 @@ FORGET: Final = Endpoint(
     body="Forget",
     problems=(*_OF_ACTION, MISSING_FIELDS, _NOT_FOUND, OF_REFUSAL[Refusal.CHANGED]),
 )
+RETRY_MANY: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/retry",
+    "Make the next cleanup attempt due now for all whom a filter matches, or count them",
+    Scope.ADMIN,
+    answers=(Answer(200, "Waiting cleanups matched", "RetriedMany"),),
+    body="RetryMany",
+    problems=(*_OF_ACTION, MISSING_FIELDS, COUNT_CHANGED),
+)
+PAUSED: Final = Endpoint(
+    "GET",
+    f"{ADMIN}/pause",
+    "Show whether cleanups are paused",
+    Scope.ADMIN,
+    answers=(Answer(200, "Pause retrieved successfully", "Paused"),),
+)
+PAUSE: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/pause",
+    "Let no cleanup attempt begin until then",
+    Scope.ADMIN,
+    answers=(Answer(200, "Cleanups are paused", "Paused"),),
+    body="Pause",
+    problems=(*_OF_ACTION, MISSING_FIELDS),
+)
+RESUME: Final = Endpoint(
+    "POST",
+    f"{ADMIN}/resume",
+    "Let cleanups go on before the end of their pause",
+    Scope.ADMIN,
+    answers=(Answer(200, "Cleanups go on", "Paused"),),
+    body="Nothing",
+    problems=(*_OF_ACTION, NOT_PAUSED),
+)
 AUDIT: Final = Endpoint(
     "GET",
     f"{ADMIN}/audit",
@@ -100,6 +136,35 @@ CONCERNED: Final[Schema] = {
         "vms": {**_TEXTS, "description": "Their VMs that the backend has not confirmed"},
     },
 }
+_COUNT: Final = {"type": "integer", "minimum": 0}
+RETRIED_MANY: Final[Schema] = {
+    "type": "object",
+    "required": ["matched", "retried", "running", "failed", "dry_run"],
+    "properties": {
+        "matched": {**_COUNT, "description": "Users whom the filter matches"},
+        "retried": {**_COUNT, "description": "Of them, whose next attempt is due now"},
+        "running": {**_COUNT, "description": "Of them, whose attempt runs already"},
+        "failed": {**_COUNT, "description": "Of them, who could not be written; the log says why"},
+        "dry_run": {"type": "boolean"},
+    },
+}
+PAUSE_SHOWN: Final[Schema] = {
+    "type": "object",
+    "required": ["paused"],
+    "properties": {
+        "paused": {
+            "type": ["object", "null"],
+            "required": ["since", "until", "remaining_seconds", "reason", "by"],
+            "properties": {
+                "since": _INSTANT,
+                "until": _INSTANT,
+                "remaining_seconds": {"type": "number", "minimum": 0},
+                "reason": {"type": "string"},
+                "by": {"type": "string"},
+            },
+        }
+    },
+}
 AUDIT_PAGE: Final[Schema] = {
     "type": "object",
     "required": ["entries", "next_cursor"],
@@ -127,5 +192,8 @@ AUDIT_PAGE: Final[Schema] = {
 EXAMPLES: Final[Mapping[str, Any]] = {
     "OperatorsExtension": {"minutes": 30, "reason": "The exam goes on"},
     "WithReason": {"reason": "Course cancelled"},
+    "RetryMany": {"status": "stuck", "error": "HTTP 503", "dry_run": False, "expected": 0, "reason": "It is up again"},
+    "Pause": {"minutes": 30, "reason": "The lab backend is being moved"},
+    "Nothing": {},
     "Forget": {"reason": "Deleted by hand at the provider", "session_id": "5f0c7d3e-session"},
 }

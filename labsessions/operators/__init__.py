@@ -1,0 +1,1 @@
+"""What operators' actions need beside the engine: the audit, the pause, and who waits for another attempt."""
