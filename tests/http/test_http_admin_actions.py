@@ -198,7 +198,7 @@ async def test_what_was_done_is_logged(api: Api, log_lines_seen: list[Any]) -> N
     """With who, what and how it went."""
     await post(api, f"{ADA}/retry", {}, X_Operator="grace")
     (line,) = [line for line in log_lines_seen if line["event"] == "[Handler] Operator's action"]
-    assert (line["user"], line["who"], line["action"], line["outcome"]) == ("ada", "grace", "RetryNow", "nothing_waits")
+    assert (line["user"], line["who"], line["action"], line["outcome"]) == ("ada", "grace", "retry", "nothing_waits")
 
 
 # --- the audit ---------------------------------------------------------------------------------------------

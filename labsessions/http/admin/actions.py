@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 
 from labsessions import log_lines
+from labsessions.core.audit import entry_of
 from labsessions.core.messages import (
     Affected,
     Current,
@@ -79,9 +80,10 @@ class ActionRoutes:
         if user_id is None:
             raise RefusedError(OF_REFUSAL[Refusal.NOT_FOUND])
         reply = await self._sessions.ask(user_id, message)
-        outcome = reply.value if isinstance(reply, Refusal) else "done"
-        name = type(action).__name__
-        self._log.info(log_lines.OPERATED, user=user_id, who=message.who, action=name, reason=reason, outcome=outcome)
+        # The engine has written the same into the audit.
+        done = entry_of(user_id, message, reply)
+        fields = {"user": user_id, "who": done.who, "action": done.action, "reason": reason, "outcome": done.outcome}
+        self._log.info(log_lines.OPERATED, **fields)
         return expected(reply, kind, message, user_id)
 
     def _seen(self, session: Session) -> dict[str, Any]:

@@ -34,6 +34,7 @@ RETRY_MANY: Final = Body(
     required=("dry_run",),
 )
 _ACTION: Final = "retry_many"
+_NONE: Final = {"retried": 0, "running": 0, "failed": 0}
 
 
 class BulkRoutes:
@@ -52,10 +53,8 @@ class BulkRoutes:
         who, reason = operator(request), body.pop("reason", None)
         dry_run, expected = body.pop("dry_run"), body.pop("expected", None)
         users = await self._waiting.users(body.get("status"), body.get("error"), body.get("user_ids"))
-        told = {"matched": len(users), "dry_run": dry_run}
-        if not dry_run:
-            told |= await self._retry(users, expected, who, reason, body)
-        return success({"retried": 0, "running": 0, "failed": 0, **told}, "Waiting cleanups matched")
+        figures = _NONE if dry_run else await self._retry(users, expected, who, reason, body)
+        return success({"matched": len(users), **figures, "dry_run": dry_run}, "Waiting cleanups matched")
 
     async def _retry(
         self, users: list[str], expected: int | None, who: str, reason: str | None, of: dict[str, Any]
@@ -71,7 +70,7 @@ class BulkRoutes:
             await note(COUNT_CHANGED.code, expected=expected)
             raise RefusedError(COUNT_CHANGED.saying(f"{len(users)} users match by now, not {expected}"))
         await note("begun")
-        figures = {"retried": 0, "running": 0, "failed": 0}
+        figures = dict(_NONE)
         for start in range(0, len(users), SLICE):
             for figure in await asyncio.gather(*[self._one(user) for user in users[start : start + SLICE]]):
                 if figure is not None:
