@@ -9,11 +9,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actors.storage import Column
-from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Show, Update
+from labsessions.core.messages import (
+    Create,
+    Delete,
+    EndNow,
+    ExtendBy,
+    ExtendUntil,
+    Forget,
+    Keyed,
+    RetryNow,
+    Show,
+    Update,
+)
 from labsessions.core.model import Answered, Session
 from labsessions.core.policy import Policy
 
-ClientMessage = Create | Update | ExtendBy | ExtendUntil | Delete | Show
+ClientMessage = Create | Update | ExtendBy | ExtendUntil | Delete | Show | EndNow | RetryNow | Forget
+
+ACKNOWLEDGED_MS = -1
+"""Since before any time: not a single call may start any more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -131,7 +145,7 @@ class Books:
     had shown by then; `disturbed_ms` is until when something lasted that may hold
     up everybody: a start, a step of the clock, a failing medium, an outage. `policy` and `capacity` are those of the
     process that runs now. `woken_ms` has the instant of each wake-up. `heard` are the confirmations by generation,
-    `settled` is when an obligation was over.
+    `settled` is when an obligation was over. `ended_now` are the sessions that operators have ended.
     """
 
     elapsed_ms: Callable[[], int]
@@ -147,6 +161,7 @@ class Books:
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     heard: dict[str, dict[str, None]] = field(default_factory=dict)
     settled: dict[str, int] = field(default_factory=dict)
+    ended_now: dict[str, None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
     def of(self, user: str) -> Book:

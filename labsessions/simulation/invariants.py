@@ -106,7 +106,7 @@ def alarm_agrees(
     cleanup = None if part is None else part.cleanup
     if alarm.due_ms != due if alarm.deferrals == 0 else alarm.due_ms < due:
         raise BrokenError(6, f"{user} is due at {due}, but its wake-up is armed for {alarm.due_ms}")
-    active = session is not None and session.cleanup is None
+    active = session is not None and (session.cleanup is None or session.cleanup.attempts == 0)
     retry = not active and cleanup is not None and cleanup.attempts > 0
     if alarm.lane is not (Lane.NOTICE if part is None or part.leads_ms else Lane.RETRY if retry else Lane.FIRST):
         raise BrokenError(6, f"the wake-up of {user} is in lane {alarm.lane.name}")

@@ -11,9 +11,9 @@ from actors.ids import ActorId
 from actors.storage import Column, Deferral, Operation
 from actors.testing import MemoryDisk
 from labsessions.core.codec import decode
-from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Update
+from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Forget, Keyed, Update
 from labsessions.core.model import Cleanup, LabChanges, Session
-from labsessions.simulation import invariants, obligations, warnings
+from labsessions.simulation import invariants, obligations, operators, warnings
 from labsessions.simulation.books import Book, Books, End, Made, Request
 from labsessions.simulation.store import actor_of
 from labsessions.simulation.trace import BrokenError
@@ -151,6 +151,8 @@ class Journal:
             self._books.counts["warnings"] += 1
         elif new.version <= old.version:
             raise BrokenError(5, f"{book.user}'s session goes back from version {old.version} to {new.version}")
+        elif old.cleanup is None and new.cleanup is not None and new.cleanup.attempts == 0:
+            operators.ended_now(self._books, book, old, new)
         elif new.lab != old.lab or new.expires_ms != old.expires_ms:
             self._updated(book, old, new)
         elif new.cleanup is None:
@@ -227,9 +229,11 @@ class Journal:
         if line is None:
             raise BrokenError(8, f"{book.user}'s session has ended without an outcome in the history")
         reason = str(line["end_reason"])
-        if reason == "expired":
+        cleaned = operators.BY_OPERATOR if old.generation in self._books.ended_now else "expired"
+        cause = Forget if reason == operators.FORGOTTEN else Delete
+        if reason == cleaned:
             invariants.all_confirmed(book.user, book.owed, book.confirmed)
-        elif not any(isinstance(request.message, Delete) for request in book.pending):
+        elif not any(isinstance(request.message, cause) for request in book.pending):
             raise BrokenError(5, f"{book.user}'s session has ended as {reason}, and nobody has asked for it")
         self._books.ends[old.generation] = End(reason, self._books.elapsed_ms(), line)
         self._books.counts[reason] += 1
@@ -246,6 +250,8 @@ class Journal:
             raise BrokenError(4, f"{book.user}'s attempts go from {attempts} to {now.attempts}")
         elif was is not None and was.in_flight and not now.in_flight:
             self._failure_stored(book, old.generation, now)
+        elif was is not None:
+            operators.retried(self._books, book, was, now)
 
     def _attempt_stored(self, book: Book, old: Session, now: Cleanup) -> None:
         books = self._books

@@ -12,18 +12,16 @@ from labsessions.core.messages import (
     Extended,
     ExtendUntil,
     Keyed,
+    Operated,
     Refusal,
     Reply,
     Show,
     Update,
 )
 from labsessions.core.model import Session
-from labsessions.simulation import invariants
-from labsessions.simulation.books import Book, Books, ClientMessage, Outcome, Request
+from labsessions.simulation import invariants, operators
+from labsessions.simulation.books import ACKNOWLEDGED_MS, Book, Books, ClientMessage, Outcome, Request
 from labsessions.simulation.trace import BrokenError
-
-ACKNOWLEDGED_MS = -1
-"""Since before any time: not a single call may start any more."""
 
 
 class Ledger:
@@ -33,11 +31,11 @@ class Ledger:
         self._books = books
         self._attempts: dict[tuple[str, int], None] = {}
 
-    def asked(self, user: str, message: ClientMessage | Keyed) -> Request:
-        """A client asks."""
+    def asked(self, user: str, message: ClientMessage | Keyed | Operated) -> Request:
+        """A client asks, or an operator."""
         book = self._books.of(user)
         keyed = message if isinstance(message, Keyed) else None
-        inner = message.message if isinstance(message, Keyed) else message
+        inner = message.message if isinstance(message, Keyed | Operated) else message
         request = Request(user, inner, len(book.states) - 1, book.troubles, keyed=keyed)
         if not isinstance(message, Show):
             book.pending.append(request)
@@ -53,6 +51,8 @@ class Ledger:
             true = _tells_of_key(book, request.keyed, reply)
         elif isinstance(request.message, ExtendBy | ExtendUntil):
             true = _tells_of_extension(seen, reply)
+        elif isinstance(request.message, operators.Action):
+            true = operators.told(self._books, request, seen, reply)
         else:
             true = self._is_true(book, request, seen, reply)
         if not true:

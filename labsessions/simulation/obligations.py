@@ -1,7 +1,8 @@
 """Obligations that become durable, watched from outside: each needs a delete, and ends confirmed or taken over."""
 
+from labsessions.core.messages import Forget
 from labsessions.core.model import Session
-from labsessions.simulation import invariants
+from labsessions.simulation import invariants, operators
 from labsessions.simulation.books import Book, Books
 from labsessions.simulation.trace import BrokenError
 
@@ -50,10 +51,13 @@ def _went_on(books: Books, book: Book, was: Session, now: Session, named: set[st
         invariants.not_early(book.user, was.due_ms, max(book.latest_wall_ms, books.wall_ms()))
     elif now.cleanup.attempts != was.cleanup.attempts:
         raise BrokenError(4, f"the attempts of {book.user}'s obligation are not counted one by one")
+    else:
+        operators.retried(books, book, was.cleanup, now.cleanup)
 
 
 def _over(books: Books, book: Book, debt: Session, named: set[str]) -> None:
     heard = books.heard.get(debt.generation, {})
-    invariants.all_confirmed(book.user, [vm for vm in debt.vms if vm not in named], heard)
+    if not operators.wanted(book, Forget):
+        invariants.all_confirmed(book.user, [vm for vm in debt.vms if vm not in named], heard)
     books.settled[debt.generation] = books.elapsed_ms()
     books.counts["obligations over"] += 1

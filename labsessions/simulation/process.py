@@ -16,7 +16,7 @@ from actors.breaker import BreakerState
 from actors.ids import ActorId
 from actors.storage import DueAlarm, Lane, Operation
 from actors.testing import MemoryDisk, VirtualClock
-from labsessions.core.messages import Keyed, Message
+from labsessions.core.messages import Keyed, Message, Operated
 from labsessions.engines.embedded import NAMESPACE, EmbeddedEngine
 from labsessions.ports import EngineError
 from labsessions.simulation.backend import Backend, SimulatedCleaner
@@ -97,8 +97,8 @@ class Process:
 
     # --- clients ------------------------------------------------------------------------------------------
 
-    def ask(self, user: str, message: ClientMessage | Keyed) -> None:
-        """A client asks; its answer is held against the books when it comes."""
+    def ask(self, user: str, message: ClientMessage | Keyed | Operated) -> None:
+        """A client asks, or an operator; its answer is held against the books when it comes."""
         self._client(self._ask(user, message))
 
     def tell(self, user: str, message: Message | None) -> None:
@@ -116,7 +116,7 @@ class Process:
         self.clients[task] = None
         task.add_done_callback(self.clients.pop)
 
-    async def _ask(self, user: str, message: ClientMessage | Keyed) -> None:
+    async def _ask(self, user: str, message: ClientMessage | Keyed | Operated) -> None:
         request = self._ledger.asked(user, message)
         name = type(message).__name__
         self._trace.note(self.elapsed_ms(), "ask", user, name)

@@ -40,12 +40,22 @@ class Profile:
     another_release: float = 0.1  # of the starts: the cells are as another release would have left them
     clock_steps: float = 0.0
     guarded: float = 0.1  # of the processes: steps of the clock may hold wake-ups back
+    operators: float = 0.0  # an operator ends a session, wants a retry, or gives one up
     herd: float = 0.0  # many users at once, with the same deadline
 
 
 PROFILES: Final = (
     Profile(name="calm"),
-    Profile(name="backend", fails=0.3, hangs=0.15, outage=0.02, outcome_lost=0.03, outcome_again=0.1, stale_wake=0.06),
+    Profile(
+        name="backend",
+        fails=0.3,
+        hangs=0.15,
+        outage=0.02,
+        outcome_lost=0.03,
+        outcome_again=0.1,
+        stale_wake=0.06,
+        operators=0.1,
+    ),
     Profile(
         name="storage",
         fails=0.1,
@@ -55,7 +65,16 @@ PROFILES: Final = (
         unreadable=0.03,
         alarms_fail=0.03,
     ),
-    Profile(name="crashes", fails=0.15, hangs=0.1, killed=0.04, dies_at_commit=0.04, stopped=0.02, client_gone=0.03),
+    Profile(
+        name="crashes",
+        fails=0.15,
+        hangs=0.1,
+        killed=0.04,
+        dies_at_commit=0.04,
+        stopped=0.02,
+        client_gone=0.03,
+        operators=0.1,
+    ),
     Profile(name="clock", fails=0.1, hangs=0.05, clock_steps=0.06, guarded=0.5, stopped=0.02, stale_wake=0.06),
     Profile(name="herd", users=(30, 60), fails=0.2, hangs=0.2, herd=0.03, outage=0.02, killed=0.01),
     Profile(
@@ -79,6 +98,7 @@ PROFILES: Final = (
         clock_steps=0.02,
         guarded=0.3,
         herd=0.01,
+        operators=0.05,
     ),
 )
 

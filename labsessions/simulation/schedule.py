@@ -7,7 +7,19 @@ from uuid import UUID
 from msgspec import UNSET, structs
 
 from actors.testing import MemoryDisk
-from labsessions.core.messages import Create, Delete, ExtendBy, ExtendUntil, Keyed, Show, Update
+from labsessions.core.messages import (
+    Create,
+    Delete,
+    EndNow,
+    ExtendBy,
+    ExtendUntil,
+    Forget,
+    Keyed,
+    Operated,
+    RetryNow,
+    Show,
+    Update,
+)
 from labsessions.core.model import Lab, LabChanges
 from labsessions.simulation.backend import Backend
 from labsessions.simulation.books import Books, ClientMessage
@@ -139,6 +151,11 @@ class Schedule:
             )
         )
 
+    def _action(self, user: str) -> EndNow | RetryNow | Forget:
+        """What an operator does; most sessions have the id that it names."""
+        forget = Forget(self._rng.choice((None, f"session-{user}")))
+        return self._rng.choice((EndNow(), EndNow(), RetryNow(), RetryNow(), RetryNow(), forget))
+
     def _workers(self, user: str) -> list[dict[str, Any]]:
         numbers = self._rng.sample(range(WORKERS), self._rng.randint(0, WORKERS))
         return [{"name": f"n{number}", "worker_lab_request_id": f"vm-{user}-w{number}"} for number in numbers]
@@ -166,6 +183,9 @@ class Schedule:
         elif self._up_in > 0:
             self._up_in -= 1
             self._backend.down = self._up_in > 0
+        if self._happens(profile.operators, "operator"):
+            user = rng.choice(self.users)
+            process.ask(user, Operated("operator", None, self._action(user)))
         if self._happens(profile.client_gone, "client gone"):
             process.client_goes(rng.randrange(1000))
         if process.deliveries.settled() and self._happens(profile.clock_steps, "clock step"):

@@ -10,7 +10,18 @@ from actors.testing import MemoryDisk, MemoryStore, run_virtual
 from labsessions.core.codec import encode
 from labsessions.core.decision import Decision
 from labsessions.core.machine import wake_at
-from labsessions.core.messages import Clean, Create, Delete, Event, ExtendBy, ExtendUntil, Keyed, Message, Update
+from labsessions.core.messages import (
+    Clean,
+    Create,
+    Delete,
+    Event,
+    ExtendBy,
+    ExtendUntil,
+    Keyed,
+    Message,
+    Operated,
+    Update,
+)
 from labsessions.core.model import State
 from labsessions.engines.embedded import NAMESPACE, lane_of
 from labsessions.engines.tables import projected
@@ -64,10 +75,12 @@ class Desk:
 
     def say(self, message: Message) -> Decision:
         """Ask as a client if it is one, decide, store, check, and reply."""
-        clients = Keyed | Create | Update | ExtendBy | ExtendUntil | Delete
+        clients = Keyed | Operated | Create | Update | ExtendBy | ExtendUntil | Delete
         request = self.ledger.asked(USER, message) if isinstance(message, clients) else None
+        before = self.user.state
         decision = self.decide(message)
-        self.apply(self.write(decision.state, *decision.events))
+        rows = projected(USER, decision.state, decision.events, NOW, before)
+        self.apply(self.write(decision.state, *decision.events, rows=rows))
         self.journal.check()
         if request is not None:
             self.ledger.replied(request, decision.reply)
