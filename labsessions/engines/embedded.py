@@ -42,13 +42,15 @@ def write_of(
 
     `now_ms` is when the events that led to it have happened; `audit` is the operator's action that did.
     """
-    noted = () if audit is None else (Append(AUDIT, tuple(line(audit, now_ms).values())),)
+    rows = projected(user_id, state, events, now_ms, before)
+    if audit is not None:
+        rows.append(Append(AUDIT, tuple(line(audit, now_ms).values())))
     due_ms = wake_at(state)
     return Write(
         ActorId(NAMESPACE, user_id),
         cell=encode(state),
         alarm=None if due_ms is None else Alarm(due_ms, lane_of(state)),
-        rows=[*projected(user_id, state, events, now_ms, before), *noted],
+        rows=rows,
     )
 
 

@@ -152,7 +152,7 @@ async def test_each_call_is_in_the_audit(tmp_path: Path) -> None:
             database.execute("ALTER TABLE operator_audit RENAME TO away")
         with pytest.raises(EngineError):
             await it.pausing.begin(NOW + MINUTE, "x", "ada")
-        assert it.pausing.current is None
+        assert it.runtime.pause.is_open()
         assert sql(path, "SELECT * FROM actor_cells") == []
         with closing(sqlite3.connect(path)) as database:
             database.execute("ALTER TABLE away RENAME TO operator_audit")

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from pytest_aiohttp import AiohttpClient
 
-from labsessions.core.messages import AttemptEnded, Clean, Create, EndNow, ExtendBy, Forget, Operated, RetryNow
+from labsessions.core.messages import AttemptEnded, Create, EndNow, ExtendBy, Forget, Operated, RetryNow
 from labsessions.core.model import Session
 from labsessions.http import ApiOptions, make_app
 from labsessions.http.admin.act import act_routes
@@ -111,7 +111,6 @@ async def test_forget(api: Api, engine: DrivenSessions) -> None:
     assert body["data"] == {"user_id": "ada", "session_ids": ["lab-id"], "vms": ["lab-master"]}
     assert session(engine) is None
     assert engine.asked[-1] == ("ada", Operated("operator", "gone by hand", Forget("lab-id")))
-    assert not [effect for _, effect in engine.asked if isinstance(effect, Clean)]
 
 
 async def test_another_session_than_the_one_meant_is_not_forgotten(api: Api, engine: DrivenSessions) -> None:

@@ -16,6 +16,8 @@ IDEMPOTENCY: Final = "labsessions/core/idempotency.py"
 REANCHOR: Final = "labsessions/core/reanchor.py"
 DEADLINE: Final = "labsessions/core/deadline.py"
 MODEL: Final = "labsessions/core/model.py"
+OPERATORS: Final = "labsessions/core/operators.py"
+PAUSE: Final = "actors/pause.py"
 POLICY: Final = "labsessions/core/policy.py"
 ENGINE: Final = "labsessions/engines/embedded.py"
 WARNINGS: Final = "labsessions/core/warnings.py"
@@ -47,6 +49,52 @@ class Mutant:
 
 MUTANTS: Final = (
     # --- the core ---------------------------------------------------------------------------------------------
+    Mutant(
+        "go on with the attempt of what is given up",
+        OPERATORS,
+        "for part in meant if part.in_flight)",
+        "for part in meant if part.deleted_ms)",
+    ),
+    Mutant(
+        "give up more than was meant",
+        OPERATORS,
+        "if message.session_id in (None, part.lab.id))",
+        "if True)",
+        "tests/core/test_operators.py",
+    ),
+    Mutant(
+        "end a session with an attempt of its own",
+        OPERATORS,
+        "Cleanup(attempts=0, in_flight=False,",
+        "Cleanup(attempts=1, in_flight=False,",
+    ),
+    Mutant(
+        "let an operator try again while an attempt runs",
+        OPERATORS,
+        "if any(part.in_flight for part in waiting):",
+        "if False:",
+        "tests/core/test_operators.py",
+    ),
+    Mutant(
+        "forget why a session ends",
+        ATTEMPTS,
+        "Ended(final, noted.reason, now_ms)",
+        'Ended(final, "expired", now_ms)',
+    ),
+    Mutant(
+        "keep only what was done in the audit",
+        ENGINE,
+        "if decision.state is self._state and not woken and audit is None:",
+        "if decision.state is self._state and not woken:",
+        "tests/engines/test_engine_audit.py",
+    ),
+    Mutant(
+        "note an action beside what it does",
+        ENGINE,
+        "before=self._state, audit=audit)",
+        "before=self._state)",
+        "tests/engines/test_engine_audit.py",
+    ),
     Mutant(
         "fire 1 ms early",
         ATTEMPTS,
@@ -389,8 +437,8 @@ MUTANTS: Final = (
     Mutant(
         "answer a wake-up without a write",
         ENGINE,
-        "if decision.state is self._state and not woken:",
-        "if decision.state is self._state:",
+        "if decision.state is self._state and not woken and audit is None:",
+        "if decision.state is self._state and audit is None:",
     ),
     Mutant(
         "wait for a cleaner that never returns",
@@ -597,9 +645,37 @@ MUTANTS: Final = (
     Mutant(
         "deliver what got its slot after a step of the clock",
         ALARMS,
-        "if self._guard is not None and not self._guard.is_open():",
+        "if not all(gate.is_open() for gate in self._gates[which]):",
         "if False:",
         "tests/actors/test_clock_guard.py",  # the simulator comes upon it too seldom
+    ),
+    Mutant(
+        "hold warnings back in a pause",
+        ALARMS,
+        "Lane.NOTICE: always}",
+        "Lane.NOTICE: of_work}",
+        "tests/actors/test_pause.py",
+    ),
+    Mutant(
+        "forget a pause at a restart",
+        PAUSE,
+        "elif self._clock.now_ms() < paused.until_ms:\n            self._hold(paused)\n",
+        "elif self._clock.now_ms() < paused.until_ms:\n",
+        "tests/actors/test_pause.py",
+    ),
+    Mutant(
+        "pause a millisecond too long",
+        PAUSE,
+        "self._clock.now_ms() >= self._paused.until_ms",
+        "self._clock.now_ms() > self._paused.until_ms",
+        "tests/actors/test_pause.py",
+    ),
+    Mutant(
+        "let an ended pause stand in the file",
+        PAUSE,
+        "Write(CELL, cell=None, alarm=None, rows=rows)",
+        "Write(CELL, json.dumps(paused._asdict()).encode(), alarm=None, rows=rows)",
+        "tests/actors/test_pause.py",
     ),
     Mutant(
         "miss a step of the clock",
