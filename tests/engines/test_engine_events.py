@@ -23,7 +23,7 @@ from labsessions.engines.embedded import EmbeddedEngine, write_of
 from labsessions.engines.tables import EVENTS, schema
 from labsessions.feed import Feed
 from labsessions.ports import EngineError, Span
-from labsessions.repository import EVENTS as EVENTS_QUERY
+from labsessions.repository.record import EVENTS as EVENTS_QUERY
 from labsessions.repository import LAST_ENDED, SPAN, Repository
 from labsessions.retention import BATCH, MS_PER_DAY, Retention
 
