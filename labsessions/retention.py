@@ -5,7 +5,6 @@ Always the oldest without a gap, so that whoever reads events on from a number c
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -47,11 +46,10 @@ class Kept(NamedTuple):
         """  # noqa: S608 - names and a number of our own
 
 
-# Each batch takes about a millisecond of the writer's time, which others wait for. A line of the history has its places
-# in three indexes, all over the file.
+# Each batch takes about a millisecond of the writer's time, which others wait for. A line of the history has its place
+# in an index by user, all over the file.
 OLD_EVENTS: Final = Kept(EVENTS, "at", batch=500)
-# Numbered in the order in which they were written, which is that in which the sessions ended.
-OLD_HISTORY: Final = Kept(replace(HISTORY, key=("rowid",)), "ended_at", batch=100)
+OLD_HISTORY: Final = Kept(HISTORY, "ended_at", batch=200)
 
 log = structlog.get_logger(__name__)
 

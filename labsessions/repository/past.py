@@ -24,15 +24,15 @@ END"""
 
 
 def history(ended: Ended, limit: int, before: Key | None) -> tuple[str, tuple[Any, ...]]:
-    """SQL for the latest lines that fit, below the key; `row` tells lines of the same instant."""
+    """SQL for the latest lines that fit, below the key; `seq` tells lines of the same instant."""
     found = list(_conditions(ended))
     if before is not None:
-        found.append(("(ended_at, rowid) < (?, ?)", (before.at, int(before.tie))))
+        found.append(("(ended_at, seq) < (?, ?)", (before.at, int(before.tie))))
     where = f"WHERE {' AND '.join(condition for condition, _ in found)}" if found else ""
     way = "session_history_ended" if ended.user_id is None else "session_history_user"
     sql = f"""
-        SELECT rowid AS row, {ENDED_COLUMNS} FROM session_history INDEXED BY {way}
-        {where} ORDER BY ended_at DESC, rowid DESC LIMIT ?
+        SELECT seq, {ENDED_COLUMNS} FROM session_history INDEXED BY {way}
+        {where} ORDER BY ended_at DESC, seq DESC LIMIT ?
     """  # noqa: S608 - names and marks of our own
     return sql, (*(value for _, some in found for value in some), limit)
 

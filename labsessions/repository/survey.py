@@ -82,7 +82,7 @@ class StoredSurvey:
             "session": next((self._whole(row) for row in rows), None),
             "owed": await self._query(_OWED, (user_id,)),
             "events": await self.events(user_id, None, EVENTS),
-            "last_ended": next((_without_row(row) for row in ended), None),
+            "last_ended": next((_without_number(row) for row in ended), None),
         }
 
     def _whole(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -98,8 +98,8 @@ class StoredSurvey:
         """See `ports.Survey`."""
         rows = await self._query(*past.history(ended, limit + 1, before))
         more, rows = len(rows) > limit, rows[:limit]
-        key = Key(rows[-1]["ended_at"], str(rows[-1]["row"])) if more else None
-        return Page([_without_row(row) for row in rows], key)
+        key = Key(rows[-1]["ended_at"], str(rows[-1]["seq"])) if more else None
+        return Page([_without_number(row) for row in rows], key)
 
     async def analytics(self, since_ms: int, until_ms: int, by: Literal["day", "lab"]) -> list[dict[str, Any]]:
         """See `ports.Survey`."""
@@ -134,5 +134,5 @@ class StoredSurvey:
         }
 
 
-def _without_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "row"}
+def _without_number(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "seq"}
