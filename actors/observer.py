@@ -72,5 +72,6 @@ class Observer:
 async def open_observer(path: Path, *, seconds: float, waiting: int) -> AsyncIterator[Observer]:
     """An observer of this database, which exists, as long as the block lasts."""
     address = f"file:{quote(str(path))}?mode=ro"
+    sqlite3.connect(address, uri=True).close()  # first without aiosqlite, as in `open_store`
     async with aiosqlite.connect(address, uri=True, isolation_level=None) as connection:
         yield Observer(connection, seconds=seconds, waiting=waiting)

@@ -52,7 +52,8 @@ def verdict(of: Situation) -> Verdict:
         return Verdict(ok=True, text=FINE, since_ms=None)
     if not reasons and of.error is not None:
         reasons = [f"most fail with: {of.error}"]
-    text = " – ".join(part for part in (", ".join(wrong) or "no session is late yet", "; ".join(reasons)) if part)
+    unharmed = "" if of.store_error is not None else "no session is late yet"  # else nobody knows
+    text = " – ".join(part for part in (", ".join(wrong) or unharmed, "; ".join(reasons)) if part)
     known = [since for since in (of.oldest_ms if late_ms > LATE_MS else None, of.down_since_ms) if since is not None]
     return Verdict(ok=False, text=text, since_ms=min(known, default=None))
 
