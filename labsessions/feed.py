@@ -47,5 +47,5 @@ class Feed:
             self._of_all.remove(news)
 
     def __len__(self) -> int:
-        """For how many users somebody waits."""
-        return len(self._waiting)
+        """For how many users somebody waits, and how many wait for everybody."""
+        return len(self._waiting) + len(self._of_all)

@@ -26,11 +26,10 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class AdminStream:
     """The handler `follow`; `end` is for the shutdown. Each stream reads on by itself: a slow one delays nobody."""
 
-    def __init__(self, tail: Tail, overview: Overview, heartbeat_seconds: float, most: int = MOST_STREAMS) -> None:
+    def __init__(self, tail: Tail, overview: Overview, heartbeat_seconds: float) -> None:
         self._tail = tail
         self._overview = overview
         self._heartbeat_seconds = heartbeat_seconds
-        self._most = most
         self._open: dict[asyncio.Event, web.Request] = {}
         self._ended = False
 
@@ -83,7 +82,7 @@ class AdminStream:
     def _place(self, request: web.Request, news: asyncio.Event) -> Iterator[None]:
         """One of the streams that may be open; RefusedError 429 if there is none left."""
         # Of those that have gone, some have not been noticed yet: only writing to them would tell.
-        if sum(other.transport is not None for other in self._open.values()) >= self._most:
+        if sum(other.transport is not None for other in self._open.values()) >= MOST_STREAMS:
             raise RefusedError(TOO_MANY_ADMIN_STREAMS)
         self._open[news] = request
         try:
