@@ -106,7 +106,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
-                groups=(read_group(survey, overview, tail, engine.now_ms, options.heartbeat_seconds),),
+                groups=(read_group(survey, overview, tail, engine.now_ms, options),),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)

@@ -48,7 +48,7 @@ class AdminWorld:
 
     async def serve(self, client: AiohttpClient, options: ApiOptions) -> Self:
         """Open the front door."""
-        group = read_group(self.survey, self.overview, self.tail, self.clock.now_ms, options.heartbeat_seconds)
+        group = read_group(self.survey, self.overview, self.tail, self.clock.now_ms, options)
         app = make_app(self.engine, self.readiness, options, record=self.record, groups=(group,))
         self.api = await client(app)
         return self

@@ -2,20 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from admin_world import ADMIN, AdminWorld, admin_world
 from aiohttp import ClientResponse
-from pytest_aiohttp import AiohttpClient
+from pytest_aiohttp import AiohttpClient, AiohttpServer
 
 from actors.storage import Prune
 from labsessions.engines.tables import EVENTS
-from labsessions.http import ApiOptions
+from labsessions.http import ApiOptions, make_app
 from labsessions.http.admin import stream as module
+from labsessions.http.admin.group_read import read_group
+from labsessions.ports import Span, StoredEvent
 
 STREAM = f"{ADMIN}/stream"
 
@@ -188,3 +192,44 @@ async def test_nothing_is_left_of_a_client_that_has_gone(world: AdminWorld) -> N
     async with asyncio.timeout(30):
         while len(world.feed):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.01)
+
+
+class Flood:
+    """`ports.Tail` with more events than any buffer holds."""
+
+    def __init__(self) -> None:
+        self.watching = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def span(self) -> Span:
+        """Nothing was ever stored."""
+        return Span(0, 0)
+
+    async def events_after(self, seq: int) -> list[StoredEvent]:
+        """The next hundred, of 10 KB each."""
+        return [StoredEvent(number, "session.updated", {"much": "x" * 10_000}) for number in range(seq + 1, seq + 101)]
+
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Event]:
+        """Tells when the stream is there, and when it has gone."""
+        self.watching.set()
+        try:
+            yield asyncio.Event()
+        finally:
+            self.left.set()
+
+
+async def test_a_client_that_does_not_read_is_cut_and_delays_nobody(
+    world: AdminWorld, monkeypatch: pytest.MonkeyPatch, options: ApiOptions, aiohttp_server: AiohttpServer
+) -> None:
+    """Others are answered meanwhile; it loses its connection, and the service what it kept for it."""
+    monkeypatch.setattr(module, "MOST_STREAMS", 50)
+    tail = Flood()
+    group = read_group(world.survey, world.overview, tail, world.clock.now_ms, replace(options, send_seconds=0.1))
+    server = await aiohttp_server(make_app(world.engine, world.readiness, options, groups=(group,)))
+    with socket.create_connection((str(server.host), int(server.port or 0))) as client:
+        client.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: labs\r\n\r\n".encode())
+        async with asyncio.timeout(30):
+            await tail.watching.wait()
+            await world.create()
+            await tail.left.wait()

@@ -7,14 +7,15 @@ from labsessions.http.admin.read import ReadRoutes
 from labsessions.http.admin.schemas_read import SCHEMAS
 from labsessions.http.admin.stream import AdminStream
 from labsessions.http.groups import RouteGroup
+from labsessions.http.options import ApiOptions
 from labsessions.ports import Overview, Survey, Tail
 
 
 def read_group(
-    survey: Survey, overview: Overview, tail: Tail, now_ms: Callable[[], int], heartbeat_seconds: float
+    survey: Survey, overview: Overview, tail: Tail, now_ms: Callable[[], int], options: ApiOptions
 ) -> RouteGroup:
-    """Over these ports; `heartbeat_seconds` as of the streams of users."""
-    read, stream = ReadRoutes(survey, overview, now_ms), AdminStream(tail, overview, heartbeat_seconds)
+    """Over these ports; `now_ms` is the service's clock."""
+    read, stream = ReadRoutes(survey, overview, now_ms), AdminStream(tail, overview, options)
     return RouteGroup(
         (
             (endpoints.OVERVIEW, read.overview),

@@ -12,7 +12,8 @@ from aiohttp_sse import EventSourceResponse
 from labsessions import log_lines
 from labsessions.http.admin.problems import TOO_MANY_ADMIN_STREAMS
 from labsessions.http.errors import RefusedError
-from labsessions.http.stream import SEND_SECONDS, as_json, begin, last_event_id
+from labsessions.http.options import ApiOptions
+from labsessions.http.stream import as_json, begin, last_event_id
 from labsessions.ports import Overview, Tail
 
 # The one event here that is not stored, and has no id.
@@ -26,10 +27,11 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class AdminStream:
     """The handler `follow`; `end` is for the shutdown. Each stream reads on by itself: a slow one delays nobody."""
 
-    def __init__(self, tail: Tail, overview: Overview, heartbeat_seconds: float) -> None:
+    def __init__(self, tail: Tail, overview: Overview, options: ApiOptions) -> None:
         self._tail = tail
         self._overview = overview
-        self._heartbeat_seconds = heartbeat_seconds
+        self._heartbeat_seconds = options.heartbeat_seconds
+        self._send_seconds = options.send_seconds
         self._open: dict[asyncio.Event, web.Request] = {}
         self._ended = False
 
@@ -41,7 +43,7 @@ class AdminStream:
         # First the watch, then the reading: what is stored in between is read, and nudges once in vain.
         with self._tail.watch() as news, self._place(request, news):
             span = await self._tail.span()
-            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=SEND_SECONDS)
+            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=self._send_seconds)
             response.headers[hdrs.CACHE_CONTROL] = "no-store"
             await response.prepare(request)
             try:
