@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from actor_kit import cell_of, toy_id
@@ -79,7 +80,7 @@ async def test_nobody_else_waits_for_it(tmp_path: Path) -> None:
     await store.close()
 
 
-async def cancelled(question: "asyncio.Future[object]") -> None:
+async def cancelled(question: "asyncio.Future[Any]") -> None:
     """Whoever asked has gone."""
     question.cancel()
     async with asyncio.timeout(30):

@@ -127,7 +127,8 @@ async def test_a_list_is_paged_by_its_cursor(world: AdminWorld) -> None:
     for name in ("a", "b", "c/ö", "d"):
         await world.create(name, duration=60 if name in "ab" else 50)
     for order, names in (("user_id", ["a", "b", "c/ö", "d"]), ("expires_at", ["c/ö", "d", "a", "b"])):
-        seen, cursor = [], ""
+        seen: list[str] = []
+        cursor: str | None = ""
         while cursor is not None:
             page = await world.get(f"/sessions?order={order}&limit=3&status=active&cursor={cursor}")
             seen += [item["user_id"] for item in page["sessions"]]
