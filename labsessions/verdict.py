@@ -17,7 +17,7 @@ class Situation(NamedTuple):
     """What the sentence is made of.
 
     `oldest_ms` is the earliest deadline that has passed. `down_since_ms`: since when the backend has been down;
-    `error`: what it says, or what went wrong with most of those that are late. `paused`: why cleanups wait, and until
+    `error`: what it says, or what went wrong with most attempts that failed. `paused`: why cleanups wait, and until
     when. `stalled`: the dispatcher doesn't work; `store_error`: nor does the store.
     """
 
@@ -51,7 +51,7 @@ def verdict(of: Situation) -> Verdict:
     if not wrong and not reasons:
         return Verdict(ok=True, text=FINE, since_ms=None)
     if not reasons and of.error is not None:
-        reasons = [f"most fail with: {of.error}"]
+        reasons = [f"attempts that failed say: {of.error}"]
     unharmed = "" if of.store_error is not None else "no session is late yet"  # else nobody knows
     text = " – ".join(part for part in (", ".join(wrong) or unharmed, "; ".join(reasons)) if part)
     known = [since for since in (of.oldest_ms if late_ms > LATE_MS else None, of.down_since_ms) if since is not None]

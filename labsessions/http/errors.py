@@ -76,10 +76,15 @@ INVALID_FIELD: Final = Problem(400, "invalid_field", "Field is not as expected")
 INVALID_LAST_EVENT_ID: Final = Problem(
     400, "invalid_last_event_id", "Header 'Last-Event-ID' must be the id of an event: a whole number"
 )
+INVALID_PARAMETER: Final = Problem(400, "invalid_parameter", "Parameter is not as expected")
 NONE_ENDED: Final = Problem(404, "no_ended_session", "No lab session of this user has ended")
 TOO_MANY_STREAMS: Final = Problem(
     429, "too_many_streams", "User already has as many streams of events open as are allowed", {"Retry-After": "15"}
 )
+TOO_MANY_ADMIN_STREAMS: Final = Problem(
+    429, "too_many_admin_streams", "As many streams for operators are open as are allowed", {"Retry-After": "15"}
+)
+BUSY: Final = Problem(503, "busy", "The question would keep others waiting", {"Retry-After": "5"})
 NOT_AN_OBJECT: Final = Problem(400, "not_an_object", "Request body must be a JSON object")
 INTERNAL: Final = Problem(500, "internal_error", "Internal server error")
 

@@ -102,7 +102,7 @@ async def test_late_sessions_are_counted_and_explained(tmp_path: Path) -> None:
         told = await it.look()
     assert told["verdict"] == {
         "ok": False,
-        "text": "4 overdue, oldest 5 min 0 s – most fail with: HTTP 501",
+        "text": "4 overdue, oldest 5 min 0 s – attempts that failed say: HTTP 501",
         "since": iso(NOW + HOUR),
     }
     assert (told["oldest_overdue_seconds"], told["counts"]["cleaning"], told["counts"]["active"]) == (300.0, 3, 1)

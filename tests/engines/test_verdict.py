@@ -19,7 +19,7 @@ FINE = Verdict(ok=True, text="every session on time", since_ms=None)
         ),
         (
             Situation(NOW, overdue=3, oldest_ms=NOW - 252_000, error="HTTP 404"),
-            "3 overdue, oldest 4 min 12 s – most fail with: HTTP 404",
+            "3 overdue, oldest 4 min 12 s – attempts that failed say: HTTP 404",
             NOW - 252_000,
         ),
         (
@@ -55,7 +55,7 @@ def test_a_session_is_on_time_for_a_minute(late_ms: int, *, ok: bool) -> None:
     """Attempts take seconds, and one that fails is tried again later than that: then it counts."""
     judged = verdict(Situation(NOW, overdue=1, oldest_ms=NOW - late_ms, error="HTTP 503"))
     assert judged == (FINE if ok else Verdict(ok=False, text=judged.text, since_ms=NOW - late_ms))
-    assert ok or judged.text == "1 overdue, oldest 1 min 0 s – most fail with: HTTP 503"
+    assert ok or judged.text == "1 overdue, oldest 1 min 0 s – attempts that failed say: HTTP 503"
 
 
 @pytest.mark.parametrize(

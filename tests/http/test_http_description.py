@@ -4,6 +4,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from http_driven import BALANCER, NODE, SESSIONS, Api, DrivenSessions, lab_body
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from labsessions.http import ApiOptions, endpoints, errors
+from labsessions.http import ApiOptions, admin, endpoints, errors
 from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
 from labsessions.http.openapi import EXAMPLE, EXAMPLE_CHANGES, EXAMPLE_EXTENSION, codes
@@ -20,6 +22,12 @@ from labsessions.http.scopes import Scope
 
 LIMIT = 1440
 ENDPOINTS = [each for each in vars(endpoints).values() if isinstance(each, Endpoint)]
+OPERATORS = [
+    each
+    for _, module, _ in iter_modules(admin.__path__, f"{admin.__name__}.")
+    for each in vars(import_module(module)).values()
+    if isinstance(each, Endpoint)
+]
 
 
 @pytest.fixture
@@ -124,7 +132,7 @@ def test_every_failure_is_among_the_codes() -> None:
     """Those of `errors`: a new one must belong to a route, or to all."""
     problems = [each for each in vars(errors).values() if isinstance(each, errors.Problem)]
     problems += errors.OF_REFUSAL.values()
-    assert codes(ENDPOINTS) == {each.code: each for each in problems}
+    assert codes([*ENDPOINTS, *OPERATORS]) == {each.code: each for each in problems}
 
 
 async def test_every_failure_has_an_example(api: Api) -> None:

@@ -4,9 +4,8 @@ from typing import Final
 
 from labsessions.http.admin import questions
 from labsessions.http.admin.parameters import parameters
-from labsessions.http.admin.problems import BUSY, INVALID_PARAMETER, TOO_MANY_ADMIN_STREAMS
 from labsessions.http.endpoints import Answer, Endpoint
-from labsessions.http.errors import INVALID_LAST_EVENT_ID
+from labsessions.http.errors import BUSY, INVALID_LAST_EVENT_ID, INVALID_PARAMETER, TOO_MANY_ADMIN_STREAMS
 from labsessions.http.scopes import Scope
 
 ADMIN: Final = "/api/v1/admin"

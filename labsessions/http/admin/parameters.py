@@ -12,10 +12,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from aiohttp import web
 
-from labsessions.http.admin.problems import INVALID_PARAMETER
 from labsessions.http.checks import MAX_USER_ID, is_user_id
 from labsessions.http.endpoints import Parameter
-from labsessions.http.errors import RefusedError
+from labsessions.http.errors import INVALID_PARAMETER, RefusedError
 from labsessions.ports import Key
 
 _LONGEST_TEXT: Final = 512

@@ -8,9 +8,8 @@ from aiohttp import web
 
 from labsessions.http.admin import endpoints_read, questions
 from labsessions.http.admin.parameters import Given, Taken, cursor_of, read
-from labsessions.http.admin.problems import BUSY, INVALID_PARAMETER
 from labsessions.http.endpoints import Endpoint
-from labsessions.http.errors import RefusedError
+from labsessions.http.errors import BUSY, INVALID_PARAMETER, RefusedError
 from labsessions.http.scopes import user_in_path
 from labsessions.http.wire import success
 from labsessions.ports import BusyError, Key, Overview, Survey

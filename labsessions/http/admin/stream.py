@@ -10,8 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp_sse import EventSourceResponse
 
 from labsessions import log_lines
-from labsessions.http.admin.problems import TOO_MANY_ADMIN_STREAMS
-from labsessions.http.errors import RefusedError
+from labsessions.http.errors import TOO_MANY_ADMIN_STREAMS, RefusedError
 from labsessions.http.options import ApiOptions
 from labsessions.http.stream import as_json, begin, last_event_id
 from labsessions.ports import Overview, Tail
