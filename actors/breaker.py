@@ -62,6 +62,11 @@ class Breaker:
         self._era = 0
 
     @property
+    def heard(self) -> bool:
+        """Whether anything has been learnt of the medium since the start: an answer, or an outage."""
+        return self._era > 0
+
+    @property
     def open_seconds(self) -> float:
         """For how long it has been open; 0 if it isn't."""
         if self.state in (BreakerState.OPEN, BreakerState.HALF_OPEN):

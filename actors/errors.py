@@ -5,6 +5,7 @@ ActorError
 ├── CommitError          a write did not become durable; the caller knows, the actor starts again from its cell
 ├── StoppedError         the runtime is shutting down
 ├── BlockingCallError    somebody tried to block the event loop on a future
+├── QuestionRefusedError an operator's question would take too long, or too many wait
 ├── UnansweredWakeUpError  a bug in an actor: a wake-up that armed or cleared nothing would be due for ever
 └── StoreError           the data directory or the database
     ├── StoreUnavailableError a full disk, a locked file: nobody's write would go through now
@@ -35,6 +36,10 @@ class BlockingCallError(ActorError):
 
 class UnansweredWakeUpError(ActorError):
     """An actor took a wake-up without writing its alarm; the alarm would stay due for ever."""
+
+
+class QuestionRefusedError(ActorError):
+    """A question about the store is not answered now; the text says what to do."""
 
 
 class StoreError(ActorError):

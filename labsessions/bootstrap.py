@@ -16,6 +16,7 @@ from actors.clock import Clock, SystemClock
 from actors.clock_guard import ClockGuard, GuardLimits
 from actors.directory import DataDirectory
 from actors.driven import DrivenTime
+from actors.observer import open_observer
 from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
@@ -25,6 +26,7 @@ from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.feed import Feed
 from labsessions.http.admin.act import act_routes
+from labsessions.http.admin.group_read import read_group
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.groups import RouteGroup
@@ -33,10 +35,11 @@ from labsessions.http.server import Runner
 from labsessions.operators.audit import AuditLog
 from labsessions.operators.pausing import Pausing
 from labsessions.operators.waiting import Waiting
+from labsessions.overview import ServiceOverview
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
-from labsessions.repository import Repository
-from labsessions.retention import Retention
+from labsessions.repository import EventTail, Repository, StoredSurvey
+from labsessions.retention import OLD_EVENTS, OLD_HISTORY, Retention
 from labsessions.settings import Secrets, Settings
 from labsessions.settings.model import is_loopback
 
@@ -45,6 +48,9 @@ DATABASE = "labsessions.db"
 # store is closed in what is left over.
 HTTP_SHARE = 0.2
 EFFECTS_SHARE = 0.5
+# What an operator's question may take, and how many may wait for their turn. None is asked by a program every second.
+LONGEST_QUESTION_SECONDS = 10.0
+QUESTIONS_WAITING = 20
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +87,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         feed = Feed()
         engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce)
         repository = Repository(store.query, runtime.clock.now_ms, feed)
-        if settings.events.retention_days:
-            await _in_background(stack, _retention(settings, store, runtime).run())
+        await _prune(stack, settings, store, runtime)
         missing = _not_configured(settings.secrets)
         readiness = ServiceReadiness(
             runtime.health,
@@ -92,6 +97,17 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             min_free_bytes=settings.storage.min_free_bytes,
         )
         options = _api(settings, missing)
+        survey = await _survey(settings, store, runtime, stack)
+        overview = ServiceOverview(
+            runtime,
+            store.query,
+            readiness,
+            settings.data_dir,
+            __version__,
+            last_error=lambda: cleaner.last_error,
+            paused=lambda: runtime.pause.current,
+        )
+        tail = EventTail(store.query, repository.span, feed)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
             make_app(
@@ -101,7 +117,10 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
-                groups=(_operators_routes(engine, store, runtime, options),),
+                groups=(
+                    _operators_routes(engine, store, runtime, options),
+                    read_group(survey, overview, tail, engine.now_ms, options),
+                ),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
@@ -135,14 +154,28 @@ async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None])
     stack.push_async_callback(end)
 
 
-def _retention(settings: Settings, store: SqliteStore, runtime: Runtime) -> Retention:
-    return Retention(
-        store.query,
-        runtime.commit,
-        runtime.clock.now_ms,
-        busy=lambda: len(runtime.effects) > 0,
-        days=settings.events.retention_days,
+async def _survey(settings: Settings, store: SqliteStore, runtime: Runtime, stack: AsyncExitStack) -> StoredSurvey:
+    """What operators ask of all sessions: on a connection of its own, as some of it takes seconds."""
+    observer = await stack.enter_async_context(
+        open_observer(settings.data_dir / DATABASE, seconds=LONGEST_QUESTION_SECONDS, waiting=QUESTIONS_WAITING)
     )
+    limit_per_second = settings.cleanup.rate_per_second or None
+    return StoredSurvey(observer.query, store.query, runtime.clock.now_ms, limit_per_second)
+
+
+async def _prune(stack: AsyncExitStack, settings: Settings, store: SqliteStore, runtime: Runtime) -> None:
+    """Delete what is old, each kind by a task of its own."""
+    for kept, days in ((OLD_EVENTS, settings.events.retention_days), (OLD_HISTORY, settings.history.retention_days)):
+        if days:
+            retention = Retention(
+                store.query,
+                runtime.commit,
+                runtime.clock.now_ms,
+                busy=lambda: len(runtime.effects) > 0,
+                days=days,
+                kept=kept,
+            )
+            await _in_background(stack, retention.run())
 
 
 def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from labsessions.core.audit import Entry
 from labsessions.core.messages import AttemptEnded, Clean, Message, Reply
+from labsessions.core.model import Status
 from labsessions.core.policy import Policy
 
 
@@ -118,6 +119,114 @@ class Waiting(Protocol):
 
         None: any. May raise what the store raises if it cannot be read.
         """
+        ...
+
+
+class BusyError(Exception):
+    """A question of an operator is not answered now, as it would keep others waiting. The text says what to do."""
+
+
+class Key(NamedTuple):
+    """Where a page of a list ends: an instant as it is stored (empty where the order has none), and what tells ties."""
+
+    at: str
+    tie: str
+
+
+class Which(NamedTuple):
+    """Sessions that an operator asks for; None: whichever.
+
+    `overdue`: whether the deadline has passed. `ending_within_minutes`: it will have by then. `text` is the beginning
+    of a user's id, or a whole `id` or `lab_request_id`; `error` is a part of `last_error`.
+    """
+
+    status: Status | None = None
+    overdue: bool | None = None
+    ending_within_minutes: float | None = None
+    lab_id: str | None = None
+    group_id: str | None = None
+    text: str | None = None
+    error: str | None = None
+
+
+class Ended(NamedTuple):
+    """Ended sessions that an operator asks for; None: whichever. From `since_ms` on, and before `until_ms`."""
+
+    user_id: str | None = None
+    reason: str | None = None
+    lab_id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class Page(NamedTuple):
+    """Some of what was asked for. `next` is None at the end; `total` is None where counting would be dear."""
+
+    items: list[dict[str, Any]]
+    next: Key | None
+    total: int | None = None
+
+
+class Survey(Protocol):
+    """What operators ask of all sessions, as of the last commit. Members are named and shaped as in the admin API.
+
+    Paging goes by keys: what was there all the time and kept its place in the order comes exactly once. A method
+    raises BusyError if it would take too long, or what the store raises if it cannot be read.
+    """
+
+    async def sessions(self, which: Which, order: Literal["expires_at", "user_id"], limit: int, after: Key) -> Page:
+        """Sessions in this order, those behind the key; `Key("", "")` is before all."""
+        ...
+
+    async def user(self, user_id: str) -> dict[str, Any]:
+        """All that is known of one user: `session`, `owed`, `events`, `last_ended`."""
+        ...
+
+    async def events(self, user_id: str, before: int | None, limit: int) -> list[dict[str, Any]]:
+        """The user's events, the newest first, with numbers below `before`."""
+        ...
+
+    async def history(self, ended: Ended, limit: int, before: Key | None) -> Page:
+        """Sessions that have ended, the latest first."""
+        ...
+
+    async def analytics(self, since_ms: int, until_ms: int, by: Literal["day", "lab"]) -> list[dict[str, Any]]:
+        """How sessions ended in this time, one row for each day or lab."""
+        ...
+
+    async def failures(self) -> list[dict[str, Any]]:
+        """Sessions under cleanup by what went wrong last, the most frequent first."""
+        ...
+
+    async def expiries(self, hours: float) -> dict[str, Any]:
+        """How many sessions will end in each of the next five minutes."""
+        ...
+
+
+class Tail(Protocol):
+    """The events of all users, read once for everybody who follows them; their data names the user.
+
+    Each `async` method may raise what the store raises if it cannot be read.
+    """
+
+    async def span(self) -> Span:
+        """Which events are stored."""
+        ...
+
+    async def events_after(self, seq: int) -> list[StoredEvent]:
+        """The events after this number, in order: some of them, and none only if there is none."""
+        ...
+
+    def watch(self) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set whenever more events are stored, as long as the block lasts."""
+        ...
+
+
+class Overview(Protocol):
+    """The service at a glance."""
+
+    async def current(self) -> dict[str, Any]:
+        """As `GET /overview` of the admin API has it, about a second old at most. Never raises."""
         ...
 
 

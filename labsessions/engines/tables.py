@@ -16,7 +16,11 @@ OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
 EVENTS = Table("session_events", EVENT_COLUMNS, key=("seq",))
 AUDIT = Table("operator_audit", AUDIT_COLUMNS, key=("seq",))
 
-STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql", "schema_10.sql")
+STEPS = (
+    "schema.sql",
+    *("schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql"),
+    *("schema_10.sql", "schema_7.sql"),
+)
 _NOTHING = State()
 
 

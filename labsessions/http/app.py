@@ -49,7 +49,7 @@ def make_app(
         _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
     if time is not None:
         _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
-    app.on_shutdown.append(stream.end)
+    app.on_shutdown.extend((stream.end, *(group.end for group in groups if group.end is not None)))
     return app
 
 

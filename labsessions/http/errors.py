@@ -86,6 +86,10 @@ NONE_ENDED: Final = Problem(404, "no_ended_session", "No lab session of this use
 TOO_MANY_STREAMS: Final = Problem(
     429, "too_many_streams", "User already has as many streams of events open as are allowed", {"Retry-After": "15"}
 )
+TOO_MANY_ADMIN_STREAMS: Final = Problem(
+    429, "too_many_admin_streams", "As many streams for operators are open as are allowed", {"Retry-After": "15"}
+)
+BUSY: Final = Problem(503, "busy", "The question would keep others waiting", {"Retry-After": "5"})
 NOT_AN_OBJECT: Final = Problem(400, "not_an_object", "Request body must be a JSON object")
 INTERNAL: Final = Problem(500, "internal_error", "Internal server error")
 

@@ -51,7 +51,7 @@ class StreamRoutes:
         user_id = user_in_path(request)
         if user_id is None:
             raise RefusedError(OF_REFUSAL[Refusal.NOT_FOUND])
-        seen = _last_event_id(request)
+        seen = last_event_id(request)
         if request.method == hdrs.METH_HEAD:
             return web.Response(content_type="text/event-stream")
         # First the watch, then the reading: what is stored in between is read, and nudges once in vain.
@@ -62,7 +62,7 @@ class StreamRoutes:
             await response.prepare(request)
             try:
                 async with response:
-                    await self._stream(response, user_id, news, await _begin(response, seen, span))
+                    await self._stream(response, user_id, news, await begin(response, seen, span))
             except (ConnectionError, TimeoutError):
                 pass  # the client has gone, or is too slow
             except Exception:  # noqa: BLE001 - the head has been sent: there is no other answer any more
@@ -89,7 +89,7 @@ class StreamRoutes:
             news.clear()
             events = await self._record.events_after(user_id, seq)
             for event in events:
-                await response.send(_json(event.data), id=str(event.seq), event=event.type)
+                await response.send(as_json(event.data), id=str(event.seq), event=event.type)
                 seq = event.seq
             if not events:
                 await news.wait()
@@ -110,7 +110,7 @@ class StreamRoutes:
                 del self._open[user_id]
 
 
-async def _begin(response: EventSourceResponse, seen: int | None, span: Span) -> int:
+async def begin(response: EventSourceResponse, seen: int | None, span: Span) -> int:
     """Say where the stream begins: after `seen`, or with what comes from now on; and whether anything is missing."""
     if seen is None:
         # An id without data is no event, but the client comes back with it, so that it misses nothing either.
@@ -120,11 +120,13 @@ async def _begin(response: EventSourceResponse, seen: int | None, span: Span) ->
         return seen
     # Deleted since; or a number that was never given, as the data was restored from a backup.
     after = span.pruned if seen < span.pruned else span.newest
-    await response.send(_json({"type": GAP, "last_event_id": seen, "continues_after": after}), id=str(after), event=GAP)
+    await response.send(
+        as_json({"type": GAP, "last_event_id": seen, "continues_after": after}), id=str(after), event=GAP
+    )
     return after
 
 
-def _last_event_id(request: web.Request) -> int | None:
+def last_event_id(request: web.Request) -> int | None:
     """The last event that the client has seen; None if it doesn't say. RefusedError 400 for what is no number.
 
     The header goes first: a browser that connects again sends it, and asks for the same address as the first time.
@@ -137,5 +139,6 @@ def _last_event_id(request: web.Request) -> int | None:
     return int(given)
 
 
-def _json(data: Any) -> str:
+def as_json(data: Any) -> str:
+    """As the data of an event."""
     return msgspec.json.encode(data).decode()

@@ -14,7 +14,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from labsessions.core.policy import Policy
 from labsessions.settings.fields import Float, Host, Int
 from labsessions.settings.secrets import Secrets
-from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Clock, Events, Jwt, Log, Storage, Warnings
+from labsessions.settings.sections import (
+    Actors,
+    Api,
+    Backend,
+    Cleanup,
+    Clock,
+    Events,
+    History,
+    Jwt,
+    Log,
+    Storage,
+    Warnings,
+)
 
 
 class Settings(BaseSettings):
@@ -58,6 +70,7 @@ class Settings(BaseSettings):
     warnings: Warnings = Warnings()
     storage: Storage = Storage()
     events: Events = Events()
+    history: History = History()
     actors: Actors = Actors()
     clock: Clock = Clock()
     log: Log = Log()

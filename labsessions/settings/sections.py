@@ -235,6 +235,17 @@ class Events(_Section):
     )
 
 
+class History(_Section):
+    """What is kept of the sessions that have ended."""
+
+    retention_days: Float = Field(
+        default=365,
+        ge=0,
+        le=3660,
+        description="How long the history of ended sessions is kept, in days (0 to 3660; 0 is for ever).",
+    )
+
+
 class Actors(_Section):
     """What stays in memory."""
 

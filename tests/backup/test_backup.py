@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from builders import User
 from data_files import data_with, spoil_page, sql
 
 from labsessions.backup import BackupError, CheckFailedError, Copied, back_up
+from labsessions.last_backup import noted
 
 
 def nothing(done: int, total: int) -> None:
@@ -141,3 +143,17 @@ def test_an_older_copy_is_one_too(data: Path, tmp_path: Path) -> None:
     """A column that this release has added is added at the start after a restore."""
     sql(data / "labsessions.db", "ALTER TABLE labs_sessions DROP COLUMN next_attempt_at")
     assert back_up(data, tmp_path / "copy.db", nothing).sessions == 2
+
+
+def test_a_backup_is_noted_where_the_service_finds_it(data: Path, tmp_path: Path) -> None:
+    """As of its beginning, as later commits are not in it; one that has failed leaves the note as it was."""
+    before_ms = time.time_ns() // 1_000_000
+    assert noted(data) is None
+    back_up(data, tmp_path / "copy.db", nothing)
+    at_ms = noted(data)
+    assert at_ms is not None
+    assert before_ms <= at_ms <= time.time_ns() // 1_000_000
+    with pytest.raises(BackupError):
+        back_up(data, tmp_path / "copy.db", nothing)
+    assert noted(data) == at_ms
+    assert sorted(path.name for path in data.iterdir() if path.suffix == ".tmp") == []

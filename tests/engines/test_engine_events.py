@@ -23,9 +23,10 @@ from labsessions.engines.embedded import EmbeddedEngine, write_of
 from labsessions.engines.tables import EVENTS, schema
 from labsessions.feed import Feed
 from labsessions.ports import EngineError, Span
-from labsessions.repository import EVENTS as EVENTS_QUERY
-from labsessions.repository import LAST_ENDED, SPAN, Repository
-from labsessions.retention import BATCH, MS_PER_DAY, Retention
+from labsessions.repository import Repository
+from labsessions.repository.record import EVENTS as EVENTS_QUERY
+from labsessions.repository.record import LAST_ENDED, SPAN
+from labsessions.retention import MS_PER_DAY, OLD_EVENTS, Retention
 
 DAYS = 7
 
@@ -191,7 +192,7 @@ async def test_only_the_beginning_is_pruned(tmp_path: Path) -> None:
         assert not await it.retention.prune()
 
 
-@pytest.mark.parametrize("number", [BATCH - 1, BATCH, BATCH + 1])
+@pytest.mark.parametrize("number", [OLD_EVENTS.batch - 1, OLD_EVENTS.batch, OLD_EVENTS.batch + 1])
 async def test_pruning_goes_in_batches(tmp_path: Path, number: int) -> None:
     """So that nobody waits long for the writer; the last batch is followed by none."""
     async with world(tmp_path / "db") as it:
@@ -200,7 +201,7 @@ async def test_pruning_goes_in_batches(tmp_path: Path, number: int) -> None:
         batches = 0
         while await it.retention.prune():
             batches += 1
-        assert batches == -(-number // BATCH)
+        assert batches == -(-number // OLD_EVENTS.batch)
         assert await it.record.span() == Span(number, number)
 
 

@@ -1,15 +1,21 @@
 """The pruning goes on for as long as the service lives: a batch now and then, and after trouble as before."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from actors.storage import Prune
+from actors.ids import ActorId
+from actors.sqlite import open_store
+from actors.storage import Append, Prune, Write
 from actors.testing import EPOCH_MS, run_virtual
-from labsessions.engines.tables import EVENTS
-from labsessions.retention import IDLE_SECONDS, PAUSE_SECONDS, PAUSE_UNDER_LOAD_SECONDS, Retention
+from labsessions.core.projection import iso
+from labsessions.engines.tables import EVENTS, HISTORY, schema
+from labsessions.retention import IDLE_SECONDS, OLD_HISTORY, PAUSE_SECONDS, PAUSE_UNDER_LOAD_SECONDS, Retention
+
+DAY_MS = 86_400_000
 
 
 class Store:
@@ -32,6 +38,32 @@ class Store:
         """See `Retention`."""
         assert prune.table is EVENTS
         self.pruned.append(prune.through)
+
+
+def test_of_the_history_the_oldest_lines_go(tmp_path: Path) -> None:
+    """Batch by batch, up to the first that is young enough, and not behind it: also one dated far ahead is old."""
+    ages_ms = [10 * DAY_MS, -10 * DAY_MS, DAY_MS + 1, DAY_MS, 10 * DAY_MS]
+
+    async def main() -> list[list[int]]:
+        store = await open_store(tmp_path / "db", (schema(),))
+        lines = [("g", "u", "i", "l", "v", "", "", iso(EPOCH_MS - age), "expired", 1, 0, None) for age in ages_ms]
+        await store.apply([Write(ActorId("n", "a"), b"", None, [Append(HISTORY, line) for line in lines])])
+        left = []
+
+        async def commit(prune: Prune) -> None:
+            await store.apply([prune])
+
+        kept = OLD_HISTORY._replace(batch=2)
+        retention = Retention(store.query, commit, lambda: EPOCH_MS, lambda: False, days=1, kept=kept)
+        for more in (True, True, False):
+            assert await retention.prune() is more
+            left.append(
+                [int(str(row["seq"])) for row in await store.query("SELECT seq FROM session_history ORDER BY seq")]
+            )
+        await store.close()
+        return left
+
+    assert asyncio.run(main()) == [[3, 4, 5], [4, 5], [4, 5]]
 
 
 async def running(store: Store, seconds: float, *, busy: bool = False) -> None:

@@ -1,6 +1,6 @@
-"""Queries over the projections: what is read past the actors, as of the last commit."""
+"""What health and one user's clients read past the actors. `ports.Record` is implemented here."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -9,11 +9,11 @@ from labsessions.core.projection import iso
 from labsessions.core.reanchor import AHEAD_MS
 from labsessions.feed import Feed
 from labsessions.ports import Span, StoredEvent
+from labsessions.repository.query import Query
 
-Query = Callable[[str, Sequence[Any]], Awaitable[list[dict[str, Any]]]]
-
+# The second condition of the stuck ones is that of the index.
 COUNTS: Final = """
-SELECT (SELECT count(*) FROM labs_sessions WHERE status = 'stuck') AS stuck,
+SELECT (SELECT count(*) FROM labs_sessions WHERE status = 'stuck' AND status <> 'active') AS stuck,
        (SELECT count(*) FROM owed_vms WHERE status = 'stuck') AS owed_stuck,
        (SELECT count(*) FROM labs_sessions WHERE status = 'active' AND created_at > ?) AS from_future
 """
@@ -22,9 +22,10 @@ SELECT coalesce((SELECT min(seq) FROM session_events) - 1, newest) AS pruned, ne
 FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'session_events'), 0) AS newest)
 """
 # Read in pages, so that a long absence costs no memory.
-EVENTS: Final = """
-SELECT seq, type, at, session_id, data FROM session_events WHERE user_id = ? AND seq > ? ORDER BY seq LIMIT 100
-"""
+PAGE: Final = 100
+EVENTS: Final = f"""
+SELECT seq, type, at, session_id, data FROM session_events WHERE user_id = ? AND seq > ? ORDER BY seq LIMIT {PAGE}
+"""  # noqa: S608 - a number of our own
 LAST_ENDED: Final = """
 SELECT id, labId, created_at, expires_at, ended_at, end_reason AS reason, attempts,
        lateness_ms / 1000.0 AS lateness_seconds
