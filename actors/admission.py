@@ -94,7 +94,12 @@ class Admission:
     @property
     def in_use(self) -> int:
         """How many pieces of work run, in slots and beside them."""
-        return sum(self._held.values()) + self._slow
+        return self.slots_in_use + self._slow
+
+    @property
+    def slots_in_use(self) -> int:
+        """How many of the slots are taken; what was moved aside is beside them."""
+        return sum(self._held.values())
 
     def move_aside(self, slot: Slot) -> None:
         """Called by a slot that is held for long: free it for others, if there is a place beside."""

@@ -96,11 +96,15 @@ class Alarms:
         return len(self._deliveries)
 
     def stalled_seconds(self) -> float:
-        """How long the store has been owing an answer; infinite if a loop has ended, which is a bug."""
+        """How long ago the dispatcher was in order; infinite if a loop has ended, which is a bug.
+
+        It isn't while the store owes a loop an answer, or refuses it, and when a loop has slept past the instant at
+        which it wanted to look again. To wait for a slot, or for the clock to be trusted, is in order.
+        """
         if any(task.done() for task in self._loops):
             return float("inf")
-        now = asyncio.get_running_loop().time()
-        return max(0.0 if lane.reading_since is None else now - lane.reading_since for lane in self._lanes.values())
+        now, now_ms = asyncio.get_running_loop().time(), self._clock.now_ms()
+        return max(lane.stalled_seconds(now, now_ms) for lane in self._lanes.values())
 
     async def _serve(self, which: Lane) -> None:
         lane = self._lanes[which]
@@ -122,10 +126,8 @@ class Alarms:
     async def _serve_window(self, which: Lane, lane: "_Lane") -> int | None:
         """Deliver what is due; None: there may be more. Otherwise when the next alarm is due."""
         lane.begin_turn()
-        try:
-            window = await self._store.alarms(which, lane.window + len(lane.delivering))
-        finally:
-            lane.reading_since = None
+        window = await self._store.alarms(which, lane.window + len(lane.delivering))
+        lane.reading_since = None
         delivered = False
         for alarm in window:
             if alarm.actor_id in lane.delivering or alarm.actor_id in lane.handled:
@@ -144,11 +146,14 @@ class Alarms:
 
     async def _sleep(self, lane: "_Lane", until_ms: int) -> None:
         lane.sleeps_until_ms = until_ms
-        until_ms = min(until_ms, self._clock.now_ms() + int(RECHECK_SECONDS * 1000))
+        now_ms = self._clock.now_ms()
+        until_ms = min(until_ms, now_ms + int(RECHECK_SECONDS * 1000))
         timer = self._clock.call_at(until_ms, lane.changed.set)
+        lane.wakes_at = (asyncio.get_running_loop().time() + (until_ms - now_ms) / 1000, until_ms)
         try:
             await lane.changed.wait()
         finally:
+            lane.wakes_at = None
             timer.cancel()
 
     def _deliver_soon(self, lane: "_Lane", alarm: DueAlarm, slot: Slot | Notices) -> None:
@@ -215,6 +220,8 @@ class _Lane:
         self.window = GLANCE
         self.sleeps_until_ms = NEVER_MS
         self.reading_since: float | None = None
+        # When a sleep is to end, by the loop's clock and by the wall clock.
+        self.wakes_at: tuple[float, int] | None = None
         self.delivering: dict[ActorId, int] = {}
         self.handled: set[ActorId] = set()
 
@@ -223,7 +230,18 @@ class _Lane:
         self.changed.clear()
         self.sleeps_until_ms = NEVER_MS
         self.handled.clear()
-        self.reading_since = asyncio.get_running_loop().time()
+        if self.reading_since is None:  # or the last answer was a refusal
+            self.reading_since = asyncio.get_running_loop().time()
+
+    def stalled_seconds(self, now: float, now_ms: int) -> float:
+        """How long ago this loop was in order."""
+        if self.reading_since is not None:
+            return now - self.reading_since
+        if self.wakes_at is None:
+            return 0.0
+        # By both clocks: the wall clock may have been set since, and one that is driven may stand still.
+        wakes_at, wakes_at_ms = self.wakes_at
+        return max(0.0, min(now - wakes_at, (now_ms - wakes_at_ms) / 1000))
 
     def announce(self, due_ms: int) -> None:
         """There is an alarm that the loop may not know of."""

@@ -65,6 +65,10 @@ class ClockGuard:
         self._wall_ms, self._at = clock.now_ms(), passed()
         self._held_since: float | None = None
         self._ahead_ms = 0.0
+        self.steps = 0
+        """How often the clock was seen to be set, forward or back, by more than `SLACK_MS`."""
+        self.last_step_ms = 0.0
+        """By how much it was set last; less than 0: back."""
         self._open = asyncio.Event()
         self._open.set()
         self._task: asyncio.Task[None] | None = None
@@ -86,6 +90,9 @@ class ClockGuard:
         stepped_ms = (wall_ms - self._wall_ms) - (at - self._at) * 1000
         self._wall_ms, self._at = wall_ms, at
         largest_ms = self._limits.step_seconds * 1000
+        if abs(stepped_ms) > SLACK_MS:
+            self.steps += 1
+            self.last_step_ms = stepped_ms
         if self._held_since is not None:
             self._ahead_ms += stepped_ms
             if self._ahead_ms <= largest_ms:

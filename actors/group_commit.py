@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from actors.batches import Batches
 from actors.errors import CommitError
+from actors.stats import CommitStats
 from actors.storage import Operation, Store, Write
 
 # A transaction of this many operations takes about 10 ms here: long enough to share the cost of a sync, short
@@ -16,6 +17,7 @@ class GroupCommit:
     """The one writer above a store."""
 
     def __init__(self, store: Store) -> None:
+        self.stats = CommitStats()
         self._store = store
         self._batches = Batches(self._apply, largest=MAX_BATCH, failure=_not_stored)
         self.last_error: str | None = None
@@ -31,11 +33,16 @@ class GroupCommit:
         await self._batches.drained()
 
     async def _apply(self, operations: Sequence[Operation]) -> Sequence[None]:
+        time = asyncio.get_running_loop().time
+        began = time()
         try:
             await self._store.apply(operations)
         except Exception as error:
             self.last_error = str(error)
+            self.stats.failures += 1
             raise
+        self.stats.seconds.observe(time() - began)
+        self.stats.operations.observe(len(operations))
         if any(isinstance(operation, Write) for operation in operations):
             self.last_error = None
         return [None] * len(operations)

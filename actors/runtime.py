@@ -17,6 +17,7 @@ from actors.effects import Effects
 from actors.group_commit import GroupCommit
 from actors.ids import ActorId
 from actors.namespace import Namespace
+from actors.stats import CommitStats
 from actors.storage import Alarm, Lane, Operation, Store
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Health:
 
     `write_error`: why the last commit failed, if it did. `undeliverable`: wake-ups that back off, as a cell won't
     load, for instance. `overdue_ms`: age of the oldest first wake-up that is due and not delivered.
-    `stalled_seconds`: how long the dispatcher has been waiting for the store; infinite if it has ended.
+    `stalled_seconds`: how long ago the dispatcher was in order; infinite if it has ended.
     `breaker`: whether wake-ups are held back as what their effects depend on is down, `open_seconds` for how long.
     `clock_problem`: why the clock isn't trusted, so that wake-ups wait, and what to do about it.
     """
@@ -53,6 +54,26 @@ class Health:
     breaker: BreakerState = BreakerState.CLOSED
     open_seconds: float = 0.0
     clock_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What the runtime knows of itself without asking the store.
+
+    `stalled_seconds`, `breaker` and `clock_problem` as in `Health`. `clock_steps`: how often the clock was seen to be
+    set, `last_step_ms` by how much it was last. `effects` run, in `slots_in_use` slots and beside them; `resident`
+    actors are in memory.
+    """
+
+    stalled_seconds: float
+    breaker: BreakerState
+    clock_problem: str | None
+    clock_steps: int
+    last_step_ms: float
+    effects: int
+    slots_in_use: int
+    resident: int
+    commits: CommitStats
 
 
 class Runtime:
@@ -161,6 +182,21 @@ class Runtime:
             breaker=self.breaker.state,
             open_seconds=self.breaker.open_seconds,
             clock_problem=None if self._guard is None else self._guard.problem,
+        )
+
+    def pulse(self) -> Pulse:
+        """How it goes, at once and cheaply."""
+        guard = self._guard
+        return Pulse(
+            stalled_seconds=self._alarms.stalled_seconds(),
+            breaker=self.breaker.state,
+            clock_problem=None if guard is None else guard.problem,
+            clock_steps=0 if guard is None else guard.steps,
+            last_step_ms=0.0 if guard is None else guard.last_step_ms,
+            effects=len(self.effects),
+            slots_in_use=self._admission.slots_in_use,
+            resident=sum(len(namespace) for namespace in self._namespaces.values()),
+            commits=self._writer.stats,
         )
 
     async def next_alarm_ms(self) -> int | None:

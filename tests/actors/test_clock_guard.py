@@ -57,6 +57,17 @@ def test_a_step_back_holds_back_nothing(tmp_path: Path, step_ms: int) -> None:
     assert machine.guard.is_open()
 
 
+@pytest.mark.parametrize(("step_ms", "steps"), [(1000, 0), (1001, 1), (-1000, 0), (-1001, 1), (3_600_000, 1)])
+def test_steps_are_counted(tmp_path: Path, step_ms: int, steps: int) -> None:
+    """Beyond what reading two clocks may be apart, and in both directions; time that passes is none."""
+    machine = Machine(tmp_path)
+    machine.clock.step(step_ms)
+    machine.guard.is_open()
+    machine.passes(5000)
+    machine.guard.is_open()
+    assert (machine.guard.steps, machine.guard.last_step_ms) == (steps, steps * step_ms)
+
+
 def test_it_can_be_off(tmp_path: Path) -> None:
     """With 0 no step holds back anything."""
     machine = Machine(tmp_path, GuardLimits(step_seconds=0))

@@ -8,6 +8,7 @@ from actor_kit import Add, RecordingStore, World, toy_id, virtual
 
 from actors.errors import CommitError, StoreUnavailableError
 from actors.group_commit import MAX_BATCH, GroupCommit
+from actors.stats import Histogram
 from actors.storage import Deferral, DueAlarm, Lane, Operation, Write
 
 
@@ -190,3 +191,37 @@ async def test_a_deferral_that_goes_through_does_not_hide_that_writes_fail() -> 
 
     assert after_deferral == "poison"
     assert writer.last_error is None
+
+
+@virtual
+async def test_transactions_are_measured() -> None:
+    """Each that has succeeded with its time and its number of operations; each that has failed is counted."""
+
+    class SlowStore(RecordingStore):
+        async def apply(self, operations: Sequence[Operation]) -> None:
+            await asyncio.sleep(0.002)
+            await super().apply(operations)
+
+    store = SlowStore()
+    writer = GroupCommit(store)
+    await asyncio.gather(*commit(writer, *"abc"))
+    store.fail(1)
+    with pytest.raises(CommitError):
+        await writer.commit(write("d"))
+    await writer.commit(write("d"))
+
+    stats = writer.stats
+    assert dict(zip(stats.operations.bounds, stats.operations.counts, strict=False)) == {
+        bound: {1: 1, 4: 1}.get(int(bound), 0) for bound in stats.operations.bounds
+    }
+    assert (stats.operations.total, stats.failures) == (4, 1)
+    assert (sum(stats.seconds.counts), stats.seconds.total) == (2, pytest.approx(0.004))
+
+
+def test_a_value_that_equals_a_bound_is_within_it() -> None:
+    """One before, equal, one after; what is above all bounds is counted too."""
+    histogram = Histogram((1, 10))
+    for value in (0.9, 1, 1.1, 10, 10.1):
+        histogram.observe(value)
+    assert histogram.counts == [2, 2, 1]
+    assert histogram.total == pytest.approx(23.1)
