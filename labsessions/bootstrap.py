@@ -26,8 +26,10 @@ from labsessions.engines.tables import schema
 from labsessions.feed import Feed
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
+from labsessions.http.metrics import metrics_routes
 from labsessions.http.options import ApiOptions, JwtOptions
 from labsessions.http.server import Runner
+from labsessions.metrics import Tally, open_metrics
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
@@ -69,12 +71,13 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         directory = DataDirectory(settings.data_dir)
         directory.claim()
         stack.callback(directory.release)
+        tally = Tally()
         store = await open_store(settings.data_dir / DATABASE, (schema(),))
-        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
+        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings), called=tally.called))
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         feed = Feed()
-        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce)
+        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce, happened=tally.happened)
         repository = Repository(store.query, runtime.clock.now_ms, feed)
         if settings.events.retention_days:
             await _in_background(stack, _retention(settings, store, runtime).run())
@@ -87,6 +90,9 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             min_free_bytes=settings.storage.min_free_bytes,
         )
         options = _api(settings, missing)
+        metrics = await stack.enter_async_context(
+            open_metrics(__version__, settings.cleanup.concurrency, tally, runtime, store.query, directory)
+        )
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
             make_app(
@@ -96,6 +102,8 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
+                groups=(metrics_routes(metrics, is_open=settings.metrics.open),),
+                answered=tally.answered,
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)

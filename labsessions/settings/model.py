@@ -14,7 +14,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from labsessions.core.policy import Policy
 from labsessions.settings.fields import Float, Host, Int
 from labsessions.settings.secrets import Secrets
-from labsessions.settings.sections import Actors, Api, Backend, Cleanup, Clock, Events, Jwt, Log, Storage, Warnings
+from labsessions.settings.sections import (
+    Actors,
+    Api,
+    Backend,
+    Cleanup,
+    Clock,
+    Events,
+    Jwt,
+    Log,
+    Metrics,
+    Storage,
+    Warnings,
+)
 
 
 class Settings(BaseSettings):
@@ -60,6 +72,7 @@ class Settings(BaseSettings):
     events: Events = Events()
     actors: Actors = Actors()
     clock: Clock = Clock()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @field_validator("jwt")
