@@ -20,6 +20,7 @@ from labsessions.bootstrap import DATABASE
 from labsessions.doctor.database import known_versions, open_for_reading, stored_versions
 from labsessions.doctor.examine import examine_database
 from labsessions.doctor.findings import Finding
+from labsessions.last_backup import note_backup
 
 # Pages between two reports of progress: 4 MiB, some milliseconds.
 PAGES_PER_STEP: Final = 1024
@@ -75,6 +76,8 @@ def back_up(data_dir: Path, target: Path, progress: Progress, *, force: bool = F
             _put_in_place(draft, faulty)
             raise CheckFailedError(f"the copy has faults and is kept as {faulty}", error.faults) from None
         _put_in_place(draft, target)
+    with suppress(OSError):  # made by somebody who may only read the data: the copy is what counts
+        note_backup(data_dir)
     return copied
 
 

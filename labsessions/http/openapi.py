@@ -214,6 +214,7 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
                 "from_future",
                 "undeliverable",
                 "overdue_seconds",
+                "heartbeat_age_seconds",
                 "breaker",
                 "free_mib",
             ),
@@ -228,6 +229,10 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
             },
             undeliverable={"type": "integer", "description": "Wake-ups that cannot be delivered"},
             overdue_seconds={"type": "number", "description": "Age of the oldest wake-up that is due"},
+            heartbeat_age_seconds={
+                "type": ["number", "null"],
+                "description": "How long ago the dispatcher of wake-ups was in order; null: it has ended",
+            },
             breaker={"type": "string", "description": "The circuit breaker towards the lab backend"},
             free_mib={"type": "integer", "description": "Room for the data"},
         ),

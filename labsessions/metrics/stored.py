@@ -53,5 +53,5 @@ async def take_census(query: Query, now_ms: Callable[[], int]) -> Census:
     now = now_ms()
     (row,) = await query(CENSUS, (now, iso(now)))
     oldest: str | None = row.pop("oldest")
-    age = 0.0 if oldest is None else now / 1000 - datetime.fromisoformat(oldest).timestamp()
+    age = 0.0 if oldest is None else round(now / 1000 - datetime.fromisoformat(oldest).timestamp(), 3)
     return Census(**row, oldest_overdue_seconds=max(0.0, age))

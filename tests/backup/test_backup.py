@@ -1,5 +1,6 @@
 """`backup`: the target is whole and checked, or it is not there; the source is only read."""
 
+import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -10,6 +11,7 @@ from builders import User
 from data_files import data_with, spoil_page, sql
 
 from labsessions.backup import BackupError, CheckFailedError, Copied, back_up
+from labsessions.last_backup import LAST_BACKUP, last_backup
 
 
 def nothing(done: int, total: int) -> None:
@@ -44,6 +46,19 @@ def test_the_copy_has_everything_and_stands_alone(data: Path, tmp_path: Path) ->
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backups.db", "data"]
     assert target.read_bytes()[18:20] == b"\x01\x01", "a file in WAL mode would leave companions wherever it is opened"
+
+
+def test_the_service_learns_when_the_last_one_was_made(data: Path, tmp_path: Path) -> None:
+    """By the time of a file; one that has failed changes nothing of it."""
+    assert last_backup(data) is None
+    back_up(data, tmp_path / "one.db", nothing)
+    made = last_backup(data)
+    assert made is not None
+    assert made >= (tmp_path / "one.db").stat().st_mtime - 1
+    os.utime(data / LAST_BACKUP, (1, 1))
+    with pytest.raises(BackupError):
+        back_up(data, tmp_path / "one.db", nothing)
+    assert last_backup(data) == 1
 
 
 def test_what_is_only_in_the_log_is_in_the_copy(data: Path, tmp_path: Path) -> None:
