@@ -7,6 +7,7 @@ whole, on the disk and checked.
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from typing import Final
 
 from actors.directory import DataDirectory
 from actors.errors import ActorError
+from labsessions import last_backup
 from labsessions.bootstrap import DATABASE
 from labsessions.doctor.database import known_versions, open_for_reading, stored_versions
 from labsessions.doctor.examine import examine_database
 from labsessions.doctor.findings import Finding
-from labsessions.last_backup import note_backup
 
 # Pages between two reports of progress: 4 MiB, some milliseconds.
 PAGES_PER_STEP: Final = 1024
@@ -58,6 +59,8 @@ class Copied:
 def back_up(data_dir: Path, target: Path, progress: Progress, *, force: bool = False) -> Copied:
     """Copy the database of `data_dir` to the file `target`, whether a service is running on it or not.
 
+    What was done is noted in `data_dir`, so that the service can say how old the last backup is.
+
     Raises BackupError if that cannot be done; CheckFailedError if the copy has faults: it is kept beside, as
     `<target>.faulty`, and what was at `target` stays.
     """
@@ -67,6 +70,7 @@ def back_up(data_dir: Path, target: Path, progress: Progress, *, force: bool = F
         raise BackupError(f"{target} exists: name another file, or give --force to replace it")
     if target.resolve().is_relative_to(data_dir.resolve()):
         raise BackupError(f"{target} is inside of the data directory: a backup belongs somewhere else")
+    begun_ms = time.time_ns() // 1_000_000
     with _draft_beside(target) as draft:
         _copy(data_dir / DATABASE, draft, progress)
         try:
@@ -76,8 +80,7 @@ def back_up(data_dir: Path, target: Path, progress: Progress, *, force: bool = F
             _put_in_place(draft, faulty)
             raise CheckFailedError(f"the copy has faults and is kept as {faulty}", error.faults) from None
         _put_in_place(draft, target)
-    with suppress(OSError):  # made by somebody who may only read the data: the copy is what counts
-        note_backup(data_dir)
+    last_backup.note(data_dir, begun_ms)
     return copied
 
 

@@ -91,7 +91,14 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         )
         options = _api(settings, missing)
         metrics = await stack.enter_async_context(
-            open_metrics(__version__, settings.cleanup.concurrency, tally, runtime, store.query, directory)
+            open_metrics(
+                version=__version__,
+                slots=settings.cleanup.concurrency,
+                tally=tally,
+                runtime=runtime,
+                query=store.query,
+                directory=directory,
+            )
         )
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(

@@ -1,22 +1,29 @@
-"""When the last backup was made: the time of an empty file in the data directory.
+"""When the last backup was made: a small file in the data directory, written by `backup`, read by the service.
 
-Whoever makes backups by other means touches it, too: `touch data/last-backup`.
+It is no part of the data: without it a backup is as good, only nobody is told of it.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-LAST_BACKUP: Final = "last-backup"
+import msgspec
+
+NAME: Final = "last-backup.json"
 
 
-def note_backup(data_dir: Path) -> None:
-    """One has just been made. OSError if that cannot be kept."""
-    (data_dir / LAST_BACKUP).touch(mode=0o600)
+def note(data_dir: Path, at_ms: int) -> None:
+    """Remember that a backup is whole as of this instant. Whoever may only read the directory leaves no note."""
+    draft = data_dir / f".{NAME}.{os.getpid()}.tmp"
+    with suppress(OSError):
+        draft.write_bytes(msgspec.json.encode({"at_ms": at_ms}))
+        draft.replace(data_dir / NAME)
 
 
-def last_backup(data_dir: Path) -> float | None:
-    """When, in seconds since 1970 UTC; None if none is known of."""
+def noted(data_dir: Path) -> int | None:
+    """When that was, in ms since 1970 UTC; None if there was none, or the note cannot be read."""
     try:
-        return (data_dir / LAST_BACKUP).stat().st_mtime
-    except OSError:
+        return msgspec.json.decode((data_dir / NAME).read_bytes(), type=dict[str, int])["at_ms"]
+    except (OSError, msgspec.MsgspecError, KeyError):
         return None

@@ -8,7 +8,7 @@ import asyncio
 import platform
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import time
 from typing import Final, NamedTuple
 
@@ -33,11 +33,12 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Asked(NamedTuple):
-    """What had to be asked for: the store's counts, the room on the disk, when the last backup was made."""
+    """What had to be asked for: the store's counts, the room on the disk, when the last backup was made, webhooks."""
 
     census: Census
     free_bytes: int
-    backup_at: float | None
+    backup_ms: int | None
+    webhooks: Sequence["WebhookFigures"] = ()
 
 
 class WebhookFigures(NamedTuple):
@@ -49,9 +50,22 @@ class WebhookFigures(NamedTuple):
     lag: int
 
 
+async def _none() -> Sequence[WebhookFigures]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What tells of parts that may be absent: whether cleanups are paused, how many orphans were seen, webhooks."""
+
+    paused: Callable[[], bool] = lambda: False
+    orphans: Callable[[], int | None] = lambda: None
+    webhooks: Callable[[], Awaitable[Sequence[WebhookFigures]]] = _none
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the numbers are. `slots`: how many there are. The last three are of parts that may be absent."""
+    """Where the numbers are. `slots`: how many there are."""
 
     version: str
     slots: int
@@ -59,9 +73,7 @@ class Sources:
     lag: LoopLag
     pulse: Callable[[], Pulse]
     ask: Callable[[], Awaitable[Asked]]
-    paused: Callable[[], bool] = lambda: False
-    orphans: Callable[[], int | None] = lambda: None
-    webhooks: Callable[[], Sequence[WebhookFigures]] = field(default=tuple)
+    parts: Parts
 
 
 class _Only(Collector):
@@ -143,7 +155,7 @@ class Metrics(Collector):
         yield f.SLOTS_LIMIT.one(self._sources.slots)
         yield f.EFFECTS.one(pulse.effects)
         yield f.RESIDENT.one(pulse.resident)
-        yield f.PAUSED.one(self._sources.paused())
+        yield f.PAUSED.one(self._sources.parts.paused())
         yield f.CLOCK_HELD.one(pulse.clock_problem is not None)
         yield f.CLOCK_STEPS.one(pulse.clock_steps)
         yield f.CLOCK_STEP.one(pulse.last_step_ms / 1000)
@@ -156,7 +168,7 @@ class Metrics(Collector):
         yield f.READABLE.one(self._asked is not None)
         if self._asked is not None:
             yield f.FREE.one(self._asked.free_bytes)
-            yield f.BACKUP.one(self._asked.backup_at or 0.0)
+            yield f.BACKUP.one((self._asked.backup_ms or 0) / 1000)
 
     def _of_requests(self) -> Iterator[Metric]:
         tally = self._sources.tally
@@ -173,7 +185,7 @@ class Metrics(Collector):
         yield f.STARTED.one(self._started)
 
     def _of_others(self) -> Iterator[Metric]:
-        orphans, endpoints = self._sources.orphans(), self._sources.webhooks()
+        orphans, endpoints = self._sources.parts.orphans(), () if self._asked is None else self._asked.webhooks
         yield f.ORPHANS.of([] if orphans is None else [((), orphans)])
         yield f.DELIVERIES.of(
             ((each.endpoint, outcome), number) for each in endpoints for outcome, number in each.deliveries.items()

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 from actors.directory import DataDirectory
 from actors.runtime import Runtime
-from labsessions.last_backup import last_backup
-from labsessions.metrics.collector import Asked, Metrics, Sources
+from labsessions import last_backup
+from labsessions.metrics.collector import Asked, Metrics, Parts, Sources
 from labsessions.metrics.lag import LoopLag
 from labsessions.metrics.stored import take_census
 from labsessions.metrics.tally import Tally
@@ -16,7 +16,14 @@ from labsessions.repository import Query
 
 @asynccontextmanager
 async def open_metrics(
-    version: str, slots: int, tally: Tally, runtime: Runtime, query: Query, directory: DataDirectory
+    *,
+    version: str,
+    slots: int,
+    tally: Tally,
+    runtime: Runtime,
+    query: Query,
+    directory: DataDirectory,
+    parts: Parts = Parts(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Metrics]:
     """What `/metrics` shows, as long as the block lasts; `version` of the service, `slots` for cleanup attempts."""
 
@@ -25,13 +32,16 @@ async def open_metrics(
         return Asked(
             census=await take_census(query, runtime.clock.now_ms),
             free_bytes=await asyncio.to_thread(directory.free_bytes),
-            backup_at=await asyncio.to_thread(last_backup, directory.path),
+            backup_ms=await asyncio.to_thread(last_backup.noted, directory.path),
+            webhooks=await parts.webhooks(),
         )
 
     lag = LoopLag()
     sampling = asyncio.create_task(lag.run())
     try:
-        yield Metrics(Sources(version=version, slots=slots, tally=tally, lag=lag, pulse=runtime.pulse, ask=ask))
+        yield Metrics(
+            Sources(version=version, slots=slots, tally=tally, lag=lag, pulse=runtime.pulse, ask=ask, parts=parts)
+        )
     finally:
         sampling.cancel()
         await asyncio.wait([sampling])

@@ -1,8 +1,8 @@
 """`backup`: the target is whole and checked, or it is not there; the source is only read."""
 
-import os
 import sqlite3
 import stat
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from builders import User
 from data_files import data_with, spoil_page, sql
 
 from labsessions.backup import BackupError, CheckFailedError, Copied, back_up
-from labsessions.last_backup import LAST_BACKUP, last_backup
+from labsessions.last_backup import noted
 
 
 def nothing(done: int, total: int) -> None:
@@ -46,19 +46,6 @@ def test_the_copy_has_everything_and_stands_alone(data: Path, tmp_path: Path) ->
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backups.db", "data"]
     assert target.read_bytes()[18:20] == b"\x01\x01", "a file in WAL mode would leave companions wherever it is opened"
-
-
-def test_the_service_learns_when_the_last_one_was_made(data: Path, tmp_path: Path) -> None:
-    """By the time of a file; one that has failed changes nothing of it."""
-    assert last_backup(data) is None
-    back_up(data, tmp_path / "one.db", nothing)
-    made = last_backup(data)
-    assert made is not None
-    assert made >= (tmp_path / "one.db").stat().st_mtime - 1
-    os.utime(data / LAST_BACKUP, (1, 1))
-    with pytest.raises(BackupError):
-        back_up(data, tmp_path / "one.db", nothing)
-    assert last_backup(data) == 1
 
 
 def test_what_is_only_in_the_log_is_in_the_copy(data: Path, tmp_path: Path) -> None:
@@ -156,3 +143,17 @@ def test_an_older_copy_is_one_too(data: Path, tmp_path: Path) -> None:
     """A column that this release has added is added at the start after a restore."""
     sql(data / "labsessions.db", "ALTER TABLE labs_sessions DROP COLUMN next_attempt_at")
     assert back_up(data, tmp_path / "copy.db", nothing).sessions == 2
+
+
+def test_a_backup_is_noted_where_the_service_finds_it(data: Path, tmp_path: Path) -> None:
+    """As of its beginning, as later commits are not in it; one that has failed leaves the note as it was."""
+    before_ms = time.time_ns() // 1_000_000
+    assert noted(data) is None
+    back_up(data, tmp_path / "copy.db", nothing)
+    at_ms = noted(data)
+    assert at_ms is not None
+    assert before_ms <= at_ms <= time.time_ns() // 1_000_000
+    with pytest.raises(BackupError):
+        back_up(data, tmp_path / "copy.db", nothing)
+    assert noted(data) == at_ms
+    assert sorted(path.name for path in data.iterdir() if path.suffix == ".tmp") == []

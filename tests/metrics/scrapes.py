@@ -6,7 +6,7 @@ from typing import Any
 from actors.breaker import BreakerState
 from actors.runtime import Pulse
 from actors.stats import CommitStats
-from labsessions.metrics.collector import Asked, Metrics, Sources, WebhookFigures
+from labsessions.metrics.collector import Asked, Metrics, Parts, Sources, WebhookFigures
 from labsessions.metrics.lag import LoopLag
 from labsessions.metrics.stored import Census
 from labsessions.metrics.tally import Tally
@@ -14,6 +14,8 @@ from labsessions.metrics.tally import Tally
 CENSUS = Census(
     active=7, cleaning=2, stuck=1, overdue=3, oldest_overdue_seconds=252.5, owed=4, owed_stuck=1, undeliverable=0
 )
+
+CRM = WebhookFigures("crm", {"delivered": 5, "failed": 1}, dead_letters=1, lag=3)
 
 
 def pulse(**changes: Any) -> Pulse:
@@ -44,10 +46,12 @@ class Asking:
         self.times += 1
         if self.fault is not None:
             raise self.fault
-        return Asked(CENSUS, free_bytes=1_000_000, backup_at=1_700_000_000.0)
+        return Asked(CENSUS, free_bytes=1_000_000, backup_ms=1_700_000_000_000, webhooks=[CRM])
 
 
-def metrics(asking: Asking | None = None, the_pulse: Callable[[], Pulse] = pulse, **changes: Any) -> Metrics:
+def metrics(
+    asking: Asking | None = None, the_pulse: Callable[[], Pulse] = pulse, *, paused: bool = False, **changes: Any
+) -> Metrics:
     """A collector where every family has a sample."""
     tally = Tally()
     tally.answered("GET", "/x/{user_id}", 200, 0.002)
@@ -60,7 +64,6 @@ def metrics(asking: Asking | None = None, the_pulse: Callable[[], Pulse] = pulse
         "lag": LoopLag(),
         "pulse": the_pulse,
         "ask": asking or Asking(),
-        "orphans": lambda: 2,
-        "webhooks": lambda: [WebhookFigures("crm", {"delivered": 5, "failed": 1}, dead_letters=1, lag=3)],
+        "parts": Parts(paused=lambda: paused, orphans=lambda: 2),
     }
     return Metrics(Sources(**(sources | changes)))
