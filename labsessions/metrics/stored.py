@@ -22,13 +22,14 @@ WITH late AS (
     WHERE c.lane IN (0, 2) AND c.due_ms <= ?1 AND s.status = 'active' AND s.expires_at <= ?2
 )
 SELECT (SELECT count(*) FROM labs_sessions WHERE status = 'active') AS active,
-       (SELECT count(*) FROM late WHERE status = 'cleaning') AS cleaning,
-       (SELECT count(*) FROM late WHERE status = 'stuck') AS stuck,
-       (SELECT count(*) FROM late) AS overdue,
-       (SELECT min(expires_at) FROM late) AS oldest,
+       count(*) FILTER (WHERE status = 'cleaning') AS cleaning,
+       count(*) FILTER (WHERE status = 'stuck') AS stuck,
+       count(*) AS overdue,
+       min(expires_at) AS oldest,
        (SELECT count(*) FROM owed_vms WHERE status = 'cleaning') AS owed,
        (SELECT count(*) FROM owed_vms WHERE status = 'stuck') AS owed_stuck,
        (SELECT count(*) FROM actor_cells WHERE deferrals > 0) AS undeliverable
+FROM late
 """
 
 
