@@ -12,7 +12,10 @@ SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 
 
 class Histogram:
-    """How often a value was at most each of the `bounds`, which ascend: `counts` has one more, for what is above all."""
+    """How often a value was at most each of the `bounds`, which ascend, and above the one before.
+
+    `counts` has one more, for what is above all of them; `total` is the sum of the values.
+    """
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -25,6 +28,11 @@ class Histogram:
         """Count it."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def add(self, other: "Histogram") -> None:
+        """Count what the other one, of the same bounds, has counted."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
 
 
 class CommitStats:

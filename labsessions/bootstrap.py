@@ -30,8 +30,10 @@ from labsessions.http.admin.group_read import read_group
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.groups import RouteGroup
+from labsessions.http.metrics import metrics_routes
 from labsessions.http.options import ApiOptions, JwtOptions
 from labsessions.http.server import Runner
+from labsessions.metrics import Tally, open_metrics
 from labsessions.operators.audit import AuditLog
 from labsessions.operators.pausing import Pausing
 from labsessions.operators.waiting import Waiting
@@ -80,12 +82,13 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         directory = DataDirectory(settings.data_dir)
         directory.claim()
         stack.callback(directory.release)
+        tally = Tally()
         store = await open_store(settings.data_dir / DATABASE, (schema(),))
-        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
+        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings), called=tally.called))
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         feed = Feed()
-        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce)
+        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce, happened=tally.happened)
         repository = Repository(store.query, runtime.clock.now_ms, feed)
         await _prune(stack, settings, store, runtime)
         missing = _not_configured(settings.secrets)
@@ -108,6 +111,16 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             paused=lambda: runtime.pause.current,
         )
         tail = EventTail(store.query, repository.span, feed)
+        metrics = await stack.enter_async_context(
+            open_metrics(
+                version=__version__,
+                slots=settings.cleanup.concurrency,
+                tally=tally,
+                runtime=runtime,
+                query=store.query,
+                directory=directory,
+            )
+        )
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         runner = Runner(
             make_app(
@@ -120,7 +133,9 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 groups=(
                     _operators_routes(engine, store, runtime, options),
                     read_group(survey, overview, tail, engine.now_ms, options),
+                    metrics_routes(metrics, is_open=settings.metrics.open),
                 ),
+                answered=tally.answered,
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)

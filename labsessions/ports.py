@@ -246,6 +246,14 @@ class Readiness(Protocol):
         ...
 
 
+class Exposition(Protocol):
+    """What `/metrics` shows."""
+
+    async def text(self) -> bytes:
+        """All figures in Prometheus's text format, version 0.0.4. Never raises."""
+        ...
+
+
 class Time(Protocol):
     """Time that is driven, for tests of what talks to the service."""
 

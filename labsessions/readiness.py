@@ -4,6 +4,7 @@ A lab backend in trouble does not make the service unready: that would take the 
 """
 
 from collections.abc import Awaitable, Callable, Iterator
+from math import isfinite
 from typing import Any
 
 from actors.breaker import BreakerState
@@ -62,6 +63,7 @@ class ServiceReadiness:
             "from_future": counts.from_future,
             "undeliverable": health.undeliverable,
             "overdue_seconds": health.overdue_ms / 1000,
+            "heartbeat_age_seconds": health.stalled_seconds if isfinite(health.stalled_seconds) else None,
             "breaker": health.breaker.value,
             "free_mib": free_bytes // MIB,
             "paused": _paused(health.paused),

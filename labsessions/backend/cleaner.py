@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from labsessions import log_lines
-from labsessions.backend.client import BackendSettings, open_client
+from labsessions.backend.client import BackendSettings, Called, open_client
 from labsessions.backend.reasons import Outage, one_line, shorten
 from labsessions.core.messages import AttemptEnded, Clean
 from labsessions.log_lines import bound_logger
@@ -111,9 +111,11 @@ class Shares:
 
 
 @asynccontextmanager
-async def open_cleaner(settings: BackendSettings, rng: random.Random | None = None) -> AsyncIterator[BackendCleaner]:
-    """A cleaner with its own client and connections, for as long as the block lasts."""
-    async with open_client(settings, rng) as client:
+async def open_cleaner(
+    settings: BackendSettings, rng: random.Random | None = None, called: Called | None = None
+) -> AsyncIterator[BackendCleaner]:
+    """A cleaner with its own client and connections, for as long as the block lasts; `called` is told of each call."""
+    async with open_client(settings, rng, called) as client:
         yield BackendCleaner(client)
 
 

@@ -8,9 +8,10 @@ nothing of attempts, their order and their log lines.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
@@ -26,6 +27,14 @@ SUCCESS: Final = range(200, 300)
 # aiohttp-retry logs the repr of exceptions, and some of those repeat what the backend sent. A logger outside of the
 # tree stays silent however logging is configured.
 SILENT: Final = logging.Logger("aiohttp_retry", level=logging.CRITICAL + 1)  # noqa: LOG001 - see above
+
+
+Called = Callable[[str, str, float], None]
+"""Told of each call that has ended: its path, the status or one of `reasons.KINDS`, the seconds that it took."""
+
+
+def _nobody(path: str, code: str, seconds: float) -> None:
+    """For who isn't interested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +60,11 @@ class BackendClient:
     Neither raises but on cancellation, and neither takes longer than `seconds` or the call timeout.
     """
 
-    def __init__(self, settings: BackendSettings, session: ClientSession, rng: random.Random) -> None:
+    def __init__(
+        self, settings: BackendSettings, session: ClientSession, rng: random.Random, called: Called | None = None
+    ) -> None:
         self._settings = settings
+        self._called = called or _nobody
         self._http = RetryClient(session, logger=SILENT)
         self._rng = rng
         self._base = (settings.url or "").rstrip("/")
@@ -75,6 +87,7 @@ class BackendClient:
 
     async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
         limit = min(seconds, self._settings.call_timeout_seconds)
+        began = perf_counter()
         retry = QuickRetry(
             retries=self._settings.quick_retries,
             deadline=asyncio.get_running_loop().time() + limit,
@@ -87,10 +100,14 @@ class BackendClient:
                     method, self._base + path, retry_options=retry, data=encode(body), allow_redirects=False
                 )
         except TimeoutError:
-            return reasons.timed_out(limit)
+            code, reason = reasons.TIMED_OUT, reasons.timed_out(limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this call's failure and not the cleaner's
-            return reasons.of_exception(error)
-        return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
+            code, reason = reasons.kind_of(error), reasons.of_exception(error)
+        else:
+            self._called(path, str(response.status), perf_counter() - began)
+            return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
+        self._called(path, code, perf_counter() - began)
+        return reason
 
     async def _verdict(self, response: ClientResponse, seconds: float) -> str | None:
         """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
@@ -101,7 +118,9 @@ class BackendClient:
 
 
 @asynccontextmanager
-async def open_client(settings: BackendSettings, rng: random.Random | None = None) -> AsyncIterator[BackendClient]:
+async def open_client(
+    settings: BackendSettings, rng: random.Random | None = None, called: Called | None = None
+) -> AsyncIterator[BackendClient]:
     """A client with its pool of connections, for as long as the block lasts. `rng` draws the jitter of retries."""
     session = ClientSession(
         connector=TCPConnector(limit=settings.max_connections),
@@ -116,4 +135,4 @@ async def open_client(settings: BackendSettings, rng: random.Random | None = Non
         timeout=ClientTimeout(total=None, sock_connect=None),  # each call has its own
     )
     async with session:
-        yield BackendClient(settings, session, rng or random.Random())  # noqa: S311 - jitter is no secret
+        yield BackendClient(settings, session, rng or random.Random(), called)  # noqa: S311 - jitter is no secret

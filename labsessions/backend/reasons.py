@@ -20,6 +20,11 @@ REDACTED: Final = "[redacted]"
 OUTAGES: Final = frozenset({*range(300, 400), 401, 407, 408, 429, *range(500, 600)})
 
 
+TIMED_OUT: Final = "timeout"
+KINDS: Final = (TIMED_OUT, "tls", "dns", "refused", "unreachable", "dropped", "url", "not_http", "unexpected")
+"""What stands for a status where there was none."""
+
+
 class Outage(str):
     """A reason that concerns every lab alike: no answer at all, or one of the statuses in `OUTAGES`."""
 
@@ -33,27 +38,32 @@ def timed_out(seconds: float) -> Outage:
 
 def of_exception(error: Exception) -> Outage:
     """The reason behind what the client library raised: there was no answer."""
-    return Outage(_of_exception(error))
+    return Outage(_of_exception(error)[1])
 
 
-def _of_exception(error: Exception) -> str:
+def kind_of(error: Exception) -> str:
+    """Which of `KINDS` it is, by the same rules."""
+    return _of_exception(error)[0]
+
+
+def _of_exception(error: Exception) -> tuple[str, str]:
     match error:
         case ssl.CertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return "TLS error: check the certificate and the scheme of BACKEND_API_URL"
+            return "tls", "TLS error: check the certificate and the scheme of BACKEND_API_URL"
         case aiohttp.ClientConnectorDNSError():
-            return "host not found"
+            return "dns", "host not found"
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
-            return "refused connection"
+            return "refused", "refused connection"
         case aiohttp.ClientConnectorError():
-            return "cannot connect" + (f": {error.strerror}" if error.strerror else "")
+            return "unreachable", "cannot connect" + (f": {error.strerror}" if error.strerror else "")
         case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | aiohttp.UploadAbortedError():
-            return "connection dropped"
+            return "dropped", "connection dropped"
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return "BACKEND_API_URL is not a valid http(s) URL"
+            return "url", "BACKEND_API_URL is not a valid http(s) URL"
         case aiohttp.ClientResponseError():
-            return "answer is not valid HTTP"
+            return "not_http", "answer is not valid HTTP"
         case _:
-            return f"unexpected {type(error).__name__}"
+            return "unexpected", f"unexpected {type(error).__name__}"
 
 
 def of_answer(response: ClientResponse, body: bytes | None, secret: str) -> str:

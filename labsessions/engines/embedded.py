@@ -64,7 +64,9 @@ class SessionManager(DurableActor):
         cleaner: Cleaner,
         policy: Policy,
         log: Log,
+        *,
         announce: Callable[[str], None],
+        happened: Callable[[tuple[Event, ...]], None],
     ) -> None:
         super().__init__(actor_id, runtime)
         self._clock = runtime.clock
@@ -73,6 +75,7 @@ class SessionManager(DurableActor):
         self._policy = policy
         self._log = log
         self._announce = announce
+        self._happened = happened
         self._state = State()
 
     def restore(self, cell: bytes | None) -> None:
@@ -105,6 +108,7 @@ class SessionManager(DurableActor):
         narrate(events, self._log)
         if events:
             self._announce(self.actor_id.name)
+            self._happened(events)
 
     async def _clean(self, effect: Clean) -> AttemptEnded:
         """An attempt, whose end doesn't depend on the cleaner: one that hung would keep its slot for ever."""
@@ -124,7 +128,8 @@ class SessionManager(DurableActor):
 class EmbeddedEngine:
     """`ports.Sessions` on a `Runtime`. HTTP reaches a SessionManager only by messages to its mailbox.
 
-    `announce` is called with the id of a user when new events of it are durable; it must return at once.
+    `announce` is called with the id of a user when new events of it are durable, `happened` with the events; both
+    must return at once.
     """
 
     def __init__(
@@ -134,12 +139,14 @@ class EmbeddedEngine:
         policy: Policy,
         manager: type[SessionManager] = SessionManager,
         announce: Callable[[str], None] = lambda user_id: None,  # noqa: ARG005 - nobody is told
+        happened: Callable[[tuple[Event, ...]], None] = lambda events: None,  # noqa: ARG005 - likewise
     ) -> None:
         self._clock: Clock = runtime.clock
         self.policy = policy
         log = bound_logger()
         self._namespace = runtime.namespace(
-            NAMESPACE, lambda actor_id: manager(actor_id, runtime, cleaner, policy, log, announce)
+            NAMESPACE,
+            lambda actor_id: manager(actor_id, runtime, cleaner, policy, log, announce=announce, happened=happened),
         )
 
     async def ask(self, user_id: str, message: Message) -> Reply:

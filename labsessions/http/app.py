@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from labsessions.http import endpoints
 from labsessions.http.credentials import Credentials, UserTokens
 from labsessions.http.description import DescriptionRoutes
-from labsessions.http.door import Door
+from labsessions.http.door import Answered, Door
 from labsessions.http.driven import ADVANCE, ClockRoutes
 from labsessions.http.endpoints import Endpoint
 from labsessions.http.fields import SessionFields
@@ -33,15 +33,16 @@ def make_app(
     *,
     record: Record | None = None,
     groups: Sequence[RouteGroup] = (),
+    answered: Answered | None = None,
 ) -> web.Application:
     """The application of CONTRACT §1 over this engine; with `time`, clients may drive it.
 
     With `user_tokens`, a user that brings one may touch its own session. Without a `record`, the routes that read it
-    answer with a fault. `groups` are the further parts of the API.
+    answer with a fault. `groups` are the further parts of the API. `answered` is told of each answer.
     """
     stream = StreamRoutes(record, options)
     rules: dict[web.AbstractRoute, Rule] = {}
-    door = Door(options, rules, Credentials(options, user_tokens))
+    door = Door(options, rules, Credentials(options, user_tokens), answered)
     app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
     app.on_response_prepare.append(door.complete)
     app[RULES] = rules

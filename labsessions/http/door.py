@@ -6,8 +6,9 @@ One middleware, because it is on the way of each request. It knows no route but 
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
+from time import perf_counter
 from typing import Any, Final
 
 import structlog
@@ -38,11 +39,28 @@ _NOWHERE_FOR_WATCHERS: Final = Rule.of(Scope.OPEN, "")
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+Answered = Callable[[str, str, int, float], None]
+"""Told of each answer: the method, the route's path with its variable in braces, the status, the seconds that it took.
+
+Of what has no route, method and path are `UNMATCHED`, as a client could make up others without end.
+"""
+UNMATCHED: Final = "unmatched"
+
 
 class Door:
-    """The middleware `handle`, and the signal `complete` for answers that are streams; `rules` has every route's."""
+    """The middleware `handle`, and the signal `complete` for answers that are streams; `rules` has every route's.
 
-    def __init__(self, options: ApiOptions, rules: Mapping[web.AbstractRoute, Rule], credentials: Credentials) -> None:
+    `answered` is told of all but streams, whose time tells nothing.
+    """
+
+    def __init__(
+        self,
+        options: ApiOptions,
+        rules: Mapping[web.AbstractRoute, Rule],
+        credentials: Credentials,
+        answered: Answered | None = None,
+    ) -> None:
+        self._answered = answered
         self._rules = rules
         self._credentials = credentials
         self._rate = RateLimit(options.rate_per_second, options.rate_burst) if options.rate_per_second else None
@@ -51,6 +69,7 @@ class Door:
     @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer the request; raises nothing but on cancellation."""
+        began = perf_counter()
         request_id = request_id_of(request)
         # Each request runs in a task of its own (aiohttp), so the binding ends with it.
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -71,6 +90,10 @@ class Door:
             answer = failure(INTERNAL, request_id)
         if isinstance(answer, JsonAnswer):
             self._headers.add(request, answer, request_id)
+        if self._answered is not None and not answer.prepared:
+            rule = self._rules.get(request.match_info.route)
+            method, path = (UNMATCHED, UNMATCHED) if rule is None else (request.method, rule.path)
+            self._answered(method, path, answer.status, perf_counter() - began)
         return answer
 
     async def complete(self, request: web.Request, answer: web.StreamResponse) -> None:

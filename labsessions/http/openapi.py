@@ -27,7 +27,7 @@ from labsessions.http.wire import failure_body
 
 EVENT_TYPES: Final = (*(kind.value for kind in EventType), GAP)
 _JSON: Final = "application/json"
-_OTHER_MEDIA: Final = {"Page": "text/html", "Events": "text/event-stream"}
+_OTHER_MEDIA: Final = {"Page": "text/html", "Events": "text/event-stream", "Metrics": "text/plain"}
 _NAME: Final = {"type": "string", "minLength": 1}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _MESSAGES: Final = {"type": "array", "items": {"type": "string"}}
@@ -218,6 +218,7 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
                 "from_future",
                 "undeliverable",
                 "overdue_seconds",
+                "heartbeat_age_seconds",
                 "breaker",
                 "free_mib",
                 "paused",
@@ -233,6 +234,10 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
             },
             undeliverable={"type": "integer", "description": "Wake-ups that cannot be delivered"},
             overdue_seconds={"type": "number", "description": "Age of the oldest wake-up that is due"},
+            heartbeat_age_seconds={
+                "type": ["number", "null"],
+                "description": "How long ago the dispatcher of wake-ups was in order; null: it has ended",
+            },
             breaker={"type": "string", "description": "The circuit breaker towards the lab backend"},
             free_mib={"type": "integer", "description": "Room for the data"},
             paused={

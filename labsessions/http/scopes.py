@@ -42,17 +42,18 @@ _IN_PATH: Final[web.RequestKey[str | None]] = web.RequestKey("user_id")
 
 
 class Rule(NamedTuple):
-    """A route's scope, and which segment of its path is the user's id, if any."""
+    """A route's scope, which segment of its path is the user's id, if any, and the path with its variable in braces."""
 
     scope: Scope
     roles: tuple[Role, ...]
     segment: int | None
+    path: str
 
     @classmethod
     def of(cls, scope: Scope, path: str) -> "Rule":
         """The rule of the route with this path, its variable part in braces."""
         segments = path.split("/")
-        return cls(scope, ROLES[scope], segments.index(USER_ID) if USER_ID in segments else None)
+        return cls(scope, ROLES[scope], segments.index(USER_ID) if USER_ID in segments else None, path)
 
     def admit(self, request: web.Request, caller: Caller) -> None:
         """RefusedError 403 unless the caller may do this.

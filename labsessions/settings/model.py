@@ -24,6 +24,7 @@ from labsessions.settings.sections import (
     History,
     Jwt,
     Log,
+    Metrics,
     Storage,
     Warnings,
 )
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     history: History = History()
     actors: Actors = Actors()
     clock: Clock = Clock()
+    metrics: Metrics = Metrics()
     log: Log = Log()
 
     @field_validator("jwt")

@@ -275,6 +275,12 @@ class Clock(_Section):
     )
 
 
+class Metrics(_Section):
+    """What is told to Prometheus."""
+
+    open: bool = Field(default=False, description="Whether /metrics needs no token.")
+
+
 class Log(_Section):
     """What is logged, and how it looks."""
 

@@ -384,3 +384,31 @@ async def test_nothing_is_kept_between_calls(aiohttp_server: AiohttpServer) -> N
         calls: list[Callable[[], Awaitable[str | None]]] = [lambda: client.delete_vm("vm-1", "ann", 1)] * 2
         assert [await call() for call in calls] == [None, None]
     assert seen == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (None, "202"),
+        (Status(status=410), "410"),
+        (Status(status=503), "503"),
+        (Status(status=503, times=1), "202"),
+        (Drop(), "dropped"),
+        (Hang(), "timeout"),
+    ],
+    ids=str,
+)
+async def test_each_call_is_told_once_with_its_outcome(mock: MockBackend, fault: Fault | None, code: str) -> None:
+    """With its path and its time, however many quick retries are in it."""
+    told: list[tuple[str, str]] = []
+
+    def called(path: str, code: str, seconds: float) -> None:
+        assert seconds > 0
+        told.append((path, code))
+
+    if fault is not None:
+        mock.add_fault(fault)
+    settings = BackendSettings(url=mock.url, token=TOKEN, call_timeout_seconds=1)
+    async with open_client(settings, called=called) as client:
+        await client.delete_vm("vm-1", "ann", 1)
+    assert told == [("/api/v1/labs/delete", code)]

@@ -57,6 +57,25 @@ def test_each_kind_of_exception_has_its_words(error: Exception, expected: str) -
     assert reasons.of_exception(error) == expected
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(-2, "Name or service not known")), "dns"),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ECONNREFUSED, "Connect call failed")), "refused"),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ENETUNREACH, "Unreachable")), "unreachable"),
+        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "wrong version")), "tls"),
+        (aiohttp.ServerDisconnectedError(), "dropped"),
+        (aiohttp.InvalidURL("backend"), "url"),
+        (RuntimeError("Session is closed, secret"), "unexpected"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_each_kind_of_exception_has_a_short_name(error: Exception, kind: str) -> None:
+    """For metrics: one of few words, none of which the backend has made up."""
+    assert reasons.kind_of(error) == kind
+    assert kind in reasons.KINDS
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(15, "15 s"), (14.998, "15 s"), (0.05, "0.05 s"), (7.5, "7.5 s")])
 def test_a_timeout_says_how_long_it_was(seconds: float, expected: str) -> None:
     """Two decimals at most."""

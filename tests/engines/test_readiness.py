@@ -51,6 +51,7 @@ async def test_all_is_well() -> None:
         "from_future": 0,
         "undeliverable": 0,
         "overdue_seconds": 1.5,
+        "heartbeat_age_seconds": 0.0,
         "breaker": "closed",
         "free_mib": 100,
         "paused": None,
@@ -125,6 +126,14 @@ async def test_a_store_in_trouble_makes_it_unready(health: Health | Exception, p
     """Nothing can be acknowledged, or nothing would be cleaned up."""
     report = await checked(health)
     assert (report["ready"], report["problems"]) == (False, [problem])
+
+
+async def test_the_age_of_the_heartbeat_is_told() -> None:
+    """In seconds; none if the dispatcher has ended, which is the worst that can happen to it."""
+    assert (await checked(replace(FINE, stalled_seconds=3.5)))["heartbeat_age_seconds"] == 3.5
+    ended = await checked(replace(FINE, stalled_seconds=float("inf")))
+    assert (ended["ready"], ended["heartbeat_age_seconds"]) == (False, None)
+    assert ended["problems"] == ["the dispatcher of wake-ups stands still"]
 
 
 async def test_a_dispatcher_that_waits_no_longer_than_it_may_is_fine() -> None:
