@@ -1,6 +1,7 @@
 """The composition root: the only file that knows every concrete class. `serve` is the life of the process."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.feed import Feed
+from labsessions.http.admin.webhooks import webhook_routes
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.options import ApiOptions, JwtOptions
@@ -34,6 +36,9 @@ from labsessions.repository import Repository
 from labsessions.retention import Retention
 from labsessions.settings import Secrets, Settings
 from labsessions.settings.model import is_loopback
+from labsessions.webhooks.sender import Endpoint, open_sender
+from labsessions.webhooks.service import Webhooks
+from labsessions.webhooks.source import StoredSource
 
 DATABASE = "labsessions.db"
 # Of the time that a stop may take, this much is for answers under way; the rest is for cleanup attempts. The
@@ -71,10 +76,18 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         stack.callback(directory.release)
         store = await open_store(settings.data_dir / DATABASE, (schema(),))
         cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
+        sender = await stack.enter_async_context(open_sender(_signing(settings)))
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         feed = Feed()
-        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce)
+        webhooks = Webhooks(runtime, _endpoints(settings), StoredSource(store.query), sender, random.Random())  # noqa: S311 - jitter
+        stack.push_async_callback(webhooks.stop)
+
+        def announce(user_id: str) -> None:
+            feed.announce(user_id)
+            webhooks.announce()
+
+        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=announce)
         repository = Repository(store.query, runtime.clock.now_ms, feed)
         if settings.events.retention_days:
             await _in_background(stack, _retention(settings, store, runtime).run())
@@ -96,11 +109,13 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
+                groups=(webhook_routes(webhooks, options.body_seconds),),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
         )
+        await webhooks.start()
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, settings.host, settings.port).start()
@@ -218,6 +233,26 @@ async def _user_tokens(settings: Settings, now_ms: Callable[[], int], stack: Asy
     return await stack.enter_async_context(open_user_tokens(options, now_ms))
 
 
+def _signing(settings: Settings) -> dict[str, list[str]]:
+    """The secrets of each webhook."""
+    secrets = settings.secrets.webhooks
+    return {name: [secret.get_secret_value() for secret in each] for name, each in secrets.items()}
+
+
+def _endpoints(settings: Settings) -> list[Endpoint]:
+    return [
+        Endpoint(
+            name=webhook.name,
+            url=webhook.url,
+            events=webhook.types,
+            from_beginning=webhook.start == "beginning",
+            timeout_seconds=webhook.timeout_seconds,
+            give_up_ms=webhook.give_up_ms,
+        )
+        for webhook in settings.webhooks
+    ]
+
+
 def _risks(settings: Settings) -> Iterator[str]:
     """What an operator may have chosen without meaning it."""
     if settings.users_have_tokens and "*" in settings.api.cors_origins:
@@ -225,6 +260,10 @@ def _risks(settings: Settings) -> Iterator[str]:
     url = urlsplit(settings.jwt.jwks_url)
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         yield "jwt.jwks_url is not https: whoever is on the way to it can make tokens of any user"
+    for webhook in settings.webhooks:
+        url = urlsplit(webhook.url)
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            yield f"the webhook {webhook.name} is not https: whoever is on the way to it can read events of users"
 
 
 def _not_configured(secrets: Secrets) -> tuple[str, ...]:
