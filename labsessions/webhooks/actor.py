@@ -199,7 +199,8 @@ class WebhookActor(DurableActor):
         def tell() -> None:
             accepted, refused = len(replayed.accepted), len(replayed.refused)
             reason = None if ended is None else ended.error
-            self._log.info(lines.REPLAYED, accepted=accepted, refused=refused, reason=reason)
+            if accepted or refused or reason:
+                self._log.info(lines.REPLAYED, accepted=accepted, refused=refused, reason=reason)
             if ended is not None and ended.gone:
                 self._log.error(lines.DISABLED, reason=ended.error)
 
