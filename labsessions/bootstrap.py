@@ -98,6 +98,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             lambda: asyncio.to_thread(directory.free_bytes),  # a file system that hangs must not stop everything
             missing,
             min_free_bytes=settings.storage.min_free_bytes,
+            others=webhooks.problems,
         )
         options = _api(settings, missing)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)

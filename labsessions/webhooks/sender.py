@@ -59,7 +59,7 @@ class Sender:
 
     def sign_with(self, secrets: Mapping[str, Sequence[str]]) -> None:
         """From now on with these."""
-        self._secrets = {name: tuple(each) for name, each in secrets.items()}
+        self._hidden = {name: [secret.removeprefix("whsec_") for secret in each] for name, each in secrets.items()}
         self._signers = {name: [Signer(secret) for secret in each] for name, each in secrets.items()}
 
     async def send(self, endpoint: Endpoint, message: Message) -> Failure | None:
@@ -93,8 +93,8 @@ class Sender:
         if status in SUCCESS:
             return None
         said = (body or b"").decode(errors="replace")
-        for secret in self._secrets[endpoint.name]:
-            said = excerpt(excerpt(said, secret), secret.removeprefix("whsec_"))
+        for hidden in (*self._hidden[endpoint.name], response.url.raw_path_qs.strip("/")):
+            said = excerpt(said, hidden)
         words = f"HTTP {status}, redirects are not followed" if status in REDIRECT else f"HTTP {status}"
         wanted_seconds = retry_after_seconds(response, self._now())
         return Failure(

@@ -114,13 +114,14 @@ async def test_redirects_are_not_followed(receiver: Receiver, status: int) -> No
 
 
 async def test_what_it_says_has_no_secret_in_it(receiver: Receiver) -> None:
-    """With the prefix and without."""
+    """With the prefix and without, nor the address that it was called at, as a server says what it doesn't find."""
     bare = SECRET.removeprefix("whsec_")
-    receiver.answers = [lambda: web.Response(status=400, text=f"wrong: {SECRET} or {bare}")]
+    receiver.answers = [lambda: web.Response(status=400, text=f"wrong: {SECRET} or {bare} at {receiver.url}")]
     failure = await sent(receiver.url)
     assert failure is not None
     assert bare not in failure.error
-    assert failure.error.startswith("HTTP 400 (wrong: [redacted]")
+    assert "k3y" not in failure.error
+    assert failure.error.startswith("HTTP 400 (wrong: whsec_[redacted] or [redacted] at http://127")
 
 
 async def test_no_answer_in_time(receiver: Receiver) -> None:
