@@ -117,7 +117,7 @@ async def test_gone_dead_and_back_by_an_operators_word(tmp_path: Path) -> None:
         await client.create("alice")
 
         async def disabled() -> bool:
-            return (await standing(client))["state"] == "disabled"
+            return bool((await standing(client))["state"] == "disabled")
 
         await until(disabled, "the endpoint to be disabled")
         problem = "the webhook ops is disabled: its endpoint wants no more (HTTP 410)"
