@@ -3,6 +3,7 @@
 The alarm is in the lane of notices, which takes no slot, no rate and no circuit breaker of the cleanups.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -62,16 +63,19 @@ class Refused(NamedTuple):
 class WebhookActor(DurableActor):
     """`endpoint` None: it is no longer configured, and whatever alarm it has left is cleared.
 
-    `fresh` has the names of those endpoints for which there is news that no attempt has looked at yet.
+    `fresh` has the names of those endpoints for which there is news that no attempt has looked at yet. `tally` counts
+    what has become of the calls: `delivered`, `failed`, and of those `given_up`.
     """
 
     def __init__(
         self,
         actor_id: ActorId,
         runtime: Runtime,
+        *,
         endpoint: Endpoint | None,
         courier: Courier,
         fresh: set[str],
+        tally: Counter[str],
         log: Log,
     ) -> None:
         super().__init__(actor_id, runtime)
@@ -79,6 +83,7 @@ class WebhookActor(DurableActor):
         self._endpoint = endpoint
         self._courier = courier
         self._fresh = fresh
+        self._tally = tally
         self._log = log.bind(endpoint=actor_id.name)
         self._standing: Standing | None = None
 
@@ -198,6 +203,7 @@ class WebhookActor(DurableActor):
 
         def tell() -> None:
             accepted, refused = len(replayed.accepted), len(replayed.refused)
+            self._tally.update(delivered=accepted, failed=refused)
             reason = None if ended is None else ended.error
             if accepted or refused or reason:
                 self._log.info(lines.REPLAYED, accepted=accepted, refused=refused, reason=reason)
@@ -213,6 +219,7 @@ class WebhookActor(DurableActor):
         return self._begin(endpoint, follows, tell, rows)
 
     def _tell(self, before: Standing, carried: Carried, now: Standing, *, given_up: bool) -> None:
+        self._tally.update(delivered=carried.delivered, failed=carried.failed is not None, given_up=given_up)
         if carried.lost:
             self._log.error(lines.LOST, events=carried.lost, after=carried.after)
         if carried.trouble is not None:

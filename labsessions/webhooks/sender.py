@@ -55,9 +55,9 @@ class Sender:
     ) -> None:
         self._session = session
         self._now = now
-        self.sign_with(secrets)
+        self.reconfigure(secrets)
 
-    def sign_with(self, secrets: Mapping[str, Sequence[str]]) -> None:
+    def reconfigure(self, secrets: Mapping[str, Sequence[str]]) -> None:
         """From now on with these."""
         self._hidden = {name: [secret.removeprefix("whsec_") for secret in each] for name, each in secrets.items()}
         self._signers = {name: [Signer(secret) for secret in each] for name, each in secrets.items()}

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -40,13 +41,21 @@ class Webhooks:
         self._source = source
         self._log = bound_logger()
         self._fresh: set[str] = set()
+        self.tallies = {name: Counter({"delivered": 0, "failed": 0, "given_up": 0}) for name in self._endpoints}
+        """What has become of the calls to each endpoint, since the start of the process."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
         courier = Courier(source, sender, rng)
         self._actors = runtime.namespace(
             NAMESPACE,
             lambda actor_id: WebhookActor(
-                actor_id, runtime, self._endpoints.get(actor_id.name), courier, self._fresh, self._log
+                actor_id,
+                runtime,
+                endpoint=self._endpoints.get(actor_id.name),
+                courier=courier,
+                fresh=self._fresh,
+                tally=self.tallies.get(actor_id.name, Counter()),
+                log=self._log,
             ),
         )
 

@@ -252,6 +252,23 @@ async def test_a_message_that_is_never_accepted_becomes_a_dead_letter() -> None:
 
 
 @virtual
+async def test_calls_are_counted_by_what_has_become_of_them() -> None:
+    """For metrics: since the start of the process, by endpoint."""
+    async with World(endpoint(give_up_ms=60_000), endpoint("other")) as world:
+        assert world.webhooks.tallies["ops"] == {"delivered": 0, "failed": 0, "given_up": 0}
+        world.receivers.refuses = {2}
+        await world.happen(MADE, MADE, MADE)
+        await asyncio.sleep(3600)
+        calls = [told.seq for _, name, told in world.receivers.calls if name == "ops"]
+        failed = calls.count(2)
+        assert world.webhooks.tallies["ops"] == {"delivered": 2, "failed": failed, "given_up": 1}
+        world.receivers.refuses = set()
+        await world.webhooks.replay("ops", None, dead_letters=True)
+        await asyncio.sleep(1)
+        assert world.webhooks.tallies["ops"] == {"delivered": 3, "failed": failed, "given_up": 1}
+
+
+@virtual
 async def test_each_message_has_the_whole_time() -> None:
     """An endpoint that is down for five days costs no more than three dead letters of two days each."""
     async with World(endpoint()) as world:

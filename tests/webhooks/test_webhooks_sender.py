@@ -71,6 +71,13 @@ async def test_while_a_secret_is_replaced_both_sign(receiver: Receiver) -> None:
         Webhook(base64.b64encode(b"x" * 32).decode()).verify(received.body, received.headers)
 
 
+async def test_new_secrets_sign_from_then_on(receiver: Receiver) -> None:
+    """Without a restart."""
+    async with open_sender({"ops": [OTHER]}) as sender:
+        sender.reconfigure({"ops": [SECRET]})
+        assert await sender.send(at(receiver.url), TOLD) is None
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_accepted(receiver: Receiver, status: int) -> None:
     """Any 2xx."""
