@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from actors.admission import Limits
 from actors.ids import ActorId
@@ -20,6 +20,8 @@ from labsessions.webhooks.service import Webhooks
 from labsessions.webhooks.source import LETTERS, PAGE, Extent, Letter
 from labsessions.webhooks.standing import Failure, Standing, decode
 
+T = TypeVar("T")
+
 DAY_MS = 86_400_000
 BUSY = Failure("HTTP 503", absent=True)
 NO = Failure("HTTP 400")
@@ -32,44 +34,45 @@ def endpoint(name: str = "ops", **members: Any) -> Endpoint:
 
 
 class MemorySource:
-    """`Source` of what is on a memory disk; `broken`: it cannot be read."""
+    """`Source` of what is on a memory disk; `broken`: it cannot be read.
+
+    A read takes `seconds`, and answers with what was there at its beginning.
+    """
 
     def __init__(self, disk: MemoryDisk) -> None:
         self._disk = disk
         self.broken = False
+        self.seconds = 0.001
         self.reads = 0
 
     async def extent(self) -> Extent:
         """See `Source`."""
-        await self._read()
         newest = self._disk.numbers.get(EVENTS.name, 0)
-        numbers = [row["seq"] for row in self._disk.rows(EVENTS.name)]
-        return Extent(min(map(int, map(str, numbers)), default=newest + 1) - 1, newest)
+        rows: list[dict[str, Any]] = [dict(row) for row in self._disk.rows(EVENTS.name)]
+        return await self._read(Extent(min((row["seq"] for row in rows), default=newest + 1) - 1, newest))
 
     async def events(self, after: int) -> Sequence[Mapping[str, Any]]:
         """See `Source`."""
-        await self._read()
         rows: list[dict[str, Any]] = [dict(row) for row in self._disk.rows(EVENTS.name)]
-        return [row for row in rows if row["seq"] > after][:PAGE]
+        return await self._read([row for row in rows if row["seq"] > after][:PAGE])
 
     async def letters(self, endpoint: str, after: int, limit: int = PAGE) -> Sequence[Letter]:
         """See `Source`."""
-        await self._read()
         rows: list[dict[str, Any]] = [dict(row) for row in self._disk.rows(LETTERS.name)]
         letters = [Letter(**row) for row in rows if row["endpoint"] == endpoint and row["seq"] > after]
-        return sorted(letters, key=lambda letter: letter.seq)[:limit]
+        return await self._read(sorted(letters, key=lambda letter: letter.seq)[:limit])
 
     async def letter_counts(self) -> Mapping[str, int]:
         """See `Source`."""
-        await self._read()
         names = [str(row["endpoint"]) for row in self._disk.rows(LETTERS.name)]
-        return {name: names.count(name) for name in names}
+        return await self._read({name: names.count(name) for name in names})
 
-    async def _read(self) -> None:
-        await asyncio.sleep(0.001)
+    async def _read(self, found: T) -> T:
+        await asyncio.sleep(self.seconds)
         self.reads += 1
         if self.broken:
             raise OSError("the disk is gone")
+        return found
 
 
 class Receivers:

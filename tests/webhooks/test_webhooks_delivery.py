@@ -57,6 +57,26 @@ async def test_while_an_attempt_is_under_way_its_alarm_is_armed_among_the_notice
         assert world.alarm() is None
 
 
+@pytest.mark.parametrize("ms", range(900, 3300, 100))
+def test_what_comes_during_an_attempt_is_not_forgotten(ms: int) -> None:
+    """Whether it is just reading, or sending, or about to rest: nobody says it again."""
+
+    @virtual
+    async def story() -> None:
+        async with World(endpoint()) as world:
+            await asyncio.sleep(1)
+            world.source.seconds = 1
+            world.receivers.seconds = 0.15
+            await world.happen(MADE)
+            await asyncio.sleep(ms / 1000)
+            await world.happen(MADE)
+            await asyncio.sleep(10)
+            assert world.receivers.numbers() == [1, 2]
+            assert world.alarm() is None
+
+    story()
+
+
 @pytest.mark.parametrize("many", [PAGE - 1, PAGE, PAGE + 1, 3 * PAGE])
 def test_more_than_a_page(many: int) -> None:
     """One page after the other, until none is left."""

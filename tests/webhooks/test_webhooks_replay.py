@@ -140,6 +140,24 @@ async def test_a_replay_overtakes_the_attempt_that_is_under_way() -> None:
 
 
 @virtual
+async def test_a_result_that_comes_behind_a_replay_changes_nothing() -> None:
+    """The attempt ends while the disk keeps the replay waiting: too late to be cancelled, and about another cursor."""
+    async with World(endpoint()) as world:
+        await world.happen(MADE, MADE, MADE)
+        await asyncio.sleep(1)
+        world.receivers.seconds = 1
+        await world.happen(MADE)
+        await asyncio.sleep(0.5)
+        world.store.hold()
+        replay = asyncio.ensure_future(world.webhooks.replay("ops", 2, dead_letters=False))
+        await asyncio.sleep(1)
+        world.store.release()
+        await replay
+        await asyncio.sleep(60)
+        assert world.receivers.numbers() == [1, 2, 3, 4, 2, 3, 4]
+
+
+@virtual
 async def test_a_replay_ends_the_wait_for_a_retry() -> None:
     """Whoever asks for it has seen to the endpoint."""
     async with World(endpoint()) as world:
