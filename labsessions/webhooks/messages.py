@@ -11,9 +11,12 @@ import msgspec
 
 from labsessions.core.record import EventType
 
-# What has become of the session says more than that it has ended.
-_OF_END: Final = {"deleted": "session.deleted"}
+# What has become of the session says more than that it has ended. All other reasons end in the backend's word that the
+# VMs are gone.
+DELETED: Final = "session.deleted"
+FORGOTTEN: Final = "session.forgotten"
 CLEANED: Final = "session.cleaned"
+_OF_END: Final = {"deleted": DELETED, "forgotten": FORGOTTEN}
 
 USUAL: Final = (
     EventType.CREATED.value,
@@ -21,13 +24,12 @@ USUAL: Final = (
     CLEANED,
     EventType.CLEANUP_FAILED.value,
     EventType.STUCK.value,
-    "session.deleted",
+    DELETED,
+    FORGOTTEN,
 )
-"""What an endpoint is told of unless it says otherwise."""
+"""What an endpoint is told of unless it says otherwise: each beginning and each end, and what somebody should know."""
 
-TYPES: Final = tuple(
-    dict.fromkeys((*USUAL, *_OF_END.values(), *(kind.value for kind in EventType if kind is not EventType.ENDED)))
-)
+TYPES: Final = tuple(dict.fromkeys((*USUAL, *(kind.value for kind in EventType if kind is not EventType.ENDED))))
 """All that an endpoint may ask for."""
 
 # Of our own, so that ids are the same in each process.

@@ -1,13 +1,17 @@
 """The endpoints of webhooks in the settings: sections of the file, secrets of their own."""
 
 import base64
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from labsessions.settings import SettingsError, load
+from labsessions.settings.webhooks import Webhook
 from labsessions.webhooks.messages import TYPES, USUAL
 
+DEFAULT = Path(__file__).parents[2] / "config" / "default.toml"
 URL = "https://hooks.test/s3cret-path?k=s3cret"
 SECRET = base64.b64encode(b"s3cret of 24 bytes, good").decode()
 OPS = f'[[webhooks]]\nname = "ops"\nurl = "{URL}"\n'
@@ -145,3 +149,13 @@ def test_from_the_environment() -> None:
     with pytest.raises(SettingsError) as raised:
         load({}, {"LABSESSIONS_WEBHOOKS": '[{"name":"s3cret'})
     assert raised.value.faults == ["webhooks: input should be a JSON array or separated by commas"]
+
+
+def test_the_example_in_the_default_config() -> None:
+    """Without its hashes it is valid, and shows the defaults."""
+    lines = DEFAULT.read_text("utf-8").split("# [[webhooks]]\n")[1].splitlines()
+    section = tomllib.loads("\n".join(["[[webhooks]]", *(line.removeprefix("# ") for line in lines)]))
+    environ = {"LABSESSIONS_WEBHOOKS": json.dumps(section["webhooks"]), "WEBHOOK_ON_CALL_SECRET": SECRET}
+    (webhook,) = load({}, environ).webhooks
+    assert webhook == Webhook(name="on-call", url="https://hooks.example/labs")
+    assert len(section["webhooks"][0]) == len(Webhook.model_fields)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from labsessions.core.record import END_REASONS, EventType
-from labsessions.webhooks.messages import TYPES, message
+from labsessions.webhooks.messages import TYPES, USUAL, message
 
 ROW: dict[str, Any] = {
     "seq": 4711,
@@ -43,11 +43,21 @@ def test_another_event_or_endpoint_has_another_id(change: dict[str, Any]) -> Non
     assert len(ids) == 3
 
 
-@pytest.mark.parametrize("reason", END_REASONS)
+ENDS = {
+    "expired": "session.cleaned",
+    "ended_by_operator": "session.cleaned",
+    "deleted": "session.deleted",
+    "forgotten": "session.forgotten",
+}
+
+
+@pytest.mark.parametrize("reason", ENDS)
 def test_an_end_is_told_by_what_has_become_of_the_session(reason: str) -> None:
-    """By hand it is `deleted`; `cleaned` says that all VMs are gone."""
+    """By hand it is `deleted`; `cleaned` says that all VMs are gone, `forgotten` that nobody knows."""
+    assert set(END_REASONS) <= ENDS.keys()
     told = message("ops", ROW | {"type": "session.ended", "data": msgspec.json.encode({"reason": reason}).decode()})
-    assert told.type == {"expired": "session.cleaned", "deleted": "session.deleted"}[reason]
+    assert told.type == ENDS[reason]
+    assert told.type in USUAL
 
 
 @pytest.mark.parametrize("kind", EventType)
