@@ -1,6 +1,7 @@
-"""Wake-ups that start no work outside: nothing of it can be overloaded, so they need neither slot nor rate nor breaker.
+"""Wake-ups that start no work that could be overloaded: they need neither slot nor rate nor breaker, and learn of none.
 
-Only so many at once, lest a million that are due together be in memory together.
+Either no work at all, or work with a bound of its own, which no other work shall wait for. Only so many at once, lest a
+million that are due together be in memory together; the turn is over when the wake-up was handled.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ Column = str | bytes | int | float | None
 
 
 class Lane(IntEnum):
-    """The class of an alarm: work that goes first when slots are short, work that waits, and no work at all."""
+    """The class of an alarm: work that goes first when slots are short, work that waits, and what needs no slot."""
 
     FIRST = 0
     RETRY = 1

@@ -1,6 +1,7 @@
 """The composition root: the only file that knows every concrete class. `serve` is the life of the process."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -27,6 +28,7 @@ from labsessions.engines.tables import schema
 from labsessions.feed import Feed
 from labsessions.http.admin.act import act_routes
 from labsessions.http.admin.group_read import read_group
+from labsessions.http.admin.webhooks import webhook_routes
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.groups import RouteGroup
@@ -44,6 +46,9 @@ from labsessions.repository import EventTail, Repository, StoredSurvey
 from labsessions.retention import OLD_EVENTS, OLD_HISTORY, Retention
 from labsessions.settings import Secrets, Settings
 from labsessions.settings.model import is_loopback
+from labsessions.webhooks.sender import Endpoint, open_sender
+from labsessions.webhooks.service import Webhooks
+from labsessions.webhooks.source import StoredSource
 
 DATABASE = "labsessions.db"
 # Of the time that a stop may take, this much is for answers under way; the rest is for cleanup attempts. The
@@ -85,10 +90,18 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         tally = Tally()
         store = await open_store(settings.data_dir / DATABASE, (schema(),))
         cleaner = await stack.enter_async_context(open_cleaner(_backend(settings), called=tally.called))
+        sender = await stack.enter_async_context(open_sender(_signing(settings)))
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         feed = Feed()
-        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce, happened=tally.happened)
+        webhooks = Webhooks(runtime, _endpoints(settings), StoredSource(store.query), sender, random.Random())  # noqa: S311 - jitter
+        stack.push_async_callback(webhooks.stop)
+
+        def announce(user_id: str) -> None:
+            feed.announce(user_id)
+            webhooks.announce()
+
+        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=announce, happened=tally.happened)
         repository = Repository(store.query, runtime.clock.now_ms, feed)
         await _prune(stack, settings, store, runtime)
         missing = _not_configured(settings.secrets)
@@ -98,6 +111,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             lambda: asyncio.to_thread(directory.free_bytes),  # a file system that hangs must not stop everything
             missing,
             min_free_bytes=settings.storage.min_free_bytes,
+            others=webhooks.problems,
         )
         options = _api(settings, missing)
         survey = await _survey(settings, store, runtime, stack)
@@ -134,6 +148,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                     _operators_routes(engine, store, runtime, options),
                     read_group(survey, overview, tail, engine.now_ms, options),
                     metrics_routes(metrics, is_open=settings.metrics.open),
+                    webhook_routes(webhooks, options.body_seconds),
                 ),
                 answered=tally.answered,
             ),
@@ -141,6 +156,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
         )
+        await webhooks.start()
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, settings.host, settings.port).start()
@@ -279,6 +295,26 @@ async def _user_tokens(settings: Settings, now_ms: Callable[[], int], stack: Asy
     return await stack.enter_async_context(open_user_tokens(options, now_ms))
 
 
+def _signing(settings: Settings) -> dict[str, list[str]]:
+    """The secrets of each webhook."""
+    secrets = settings.secrets.webhooks
+    return {name: [secret.get_secret_value() for secret in each] for name, each in secrets.items()}
+
+
+def _endpoints(settings: Settings) -> list[Endpoint]:
+    return [
+        Endpoint(
+            name=webhook.name,
+            url=webhook.url,
+            events=webhook.types,
+            from_beginning=webhook.start == "beginning",
+            timeout_seconds=webhook.timeout_seconds,
+            give_up_ms=webhook.give_up_ms,
+        )
+        for webhook in settings.webhooks
+    ]
+
+
 def _risks(settings: Settings) -> Iterator[str]:
     """What an operator may have chosen without meaning it."""
     if settings.users_have_tokens and "*" in settings.api.cors_origins:
@@ -286,6 +322,10 @@ def _risks(settings: Settings) -> Iterator[str]:
     url = urlsplit(settings.jwt.jwks_url)
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         yield "jwt.jwks_url is not https: whoever is on the way to it can make tokens of any user"
+    for webhook in settings.webhooks:
+        url = urlsplit(webhook.url)
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            yield f"the webhook {webhook.name} is not https: whoever is on the way to it can read events of users"
 
 
 def _not_configured(secrets: Secrets) -> tuple[str, ...]:

@@ -264,3 +264,33 @@ class Time(Protocol):
     async def advance(self, ms: int) -> None:
         """Let `ms` pass, and return when all has been done that fell due."""
         ...
+
+
+class WebhookRefusedError(Exception):
+    """An operator's word to a webhook makes no sense as it stands; the text says why."""
+
+
+class Webhooks(Protocol):
+    """The endpoints that are told of events. Methods that name one answer None if none of this name is configured.
+
+    Each may raise EngineError, or what the store raises if it cannot be read.
+    """
+
+    async def endpoints(self) -> list[dict[str, Any]]:
+        """Where each endpoint stands."""
+        ...
+
+    async def dead_letters(self, name: str, after: int, limit: int) -> list[dict[str, Any]] | None:
+        """Its messages that were given up, by number, after this one."""
+        ...
+
+    async def replay(self, name: str, from_seq: int | None, *, dead_letters: bool) -> dict[str, Any] | None:
+        """Send once more: all events from this number on that are still stored, and the dead letters.
+
+        Raises WebhookRefusedError where the endpoint is disabled, or the number lies ahead of it.
+        """
+        ...
+
+    async def enable(self, name: str) -> dict[str, Any] | None:
+        """Call it again, at once, whatever it said last; where it stands then."""
+        ...

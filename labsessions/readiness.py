@@ -19,7 +19,7 @@ MIB = 1_048_576
 
 
 class ServiceReadiness:
-    """`ports.Readiness` of the embedded engine."""
+    """`ports.Readiness` of the embedded engine. `others`: what else to look at while it goes on."""
 
     def __init__(
         self,
@@ -29,12 +29,14 @@ class ServiceReadiness:
         not_configured: tuple[str, ...],
         *,
         min_free_bytes: int,
+        others: Callable[[], Awaitable[list[str]]] | None = None,
     ) -> None:
         self._health = health
         self._counts = counts
         self._free_bytes = free_bytes
         self._not_configured = not_configured
         self._min_free_bytes = min_free_bytes
+        self._others = others
 
     async def check(self) -> dict[str, Any]:
         """See `ports.Readiness`."""
@@ -43,6 +45,7 @@ class ServiceReadiness:
             health = await self._health()
             counts = await self._counts()
             free_bytes = await self._free_bytes()
+            others = [] if self._others is None else await self._others()
         except Exception as error:  # noqa: BLE001 - whatever keeps the store from answering is the finding
             problems.append(f"the store cannot be read: {error}")
             return {"ready": False, "problems": problems, "not_configured": list(self._not_configured)}
@@ -53,7 +56,7 @@ class ServiceReadiness:
         if health.stalled_seconds > STALLED_SECONDS:
             ready = False
             problems.append("the dispatcher of wake-ups stands still")
-        problems += self._while_ready(health, counts, free_bytes)
+        problems += [*self._while_ready(health, counts, free_bytes), *others]
         return {
             "ready": ready,
             "problems": problems,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from actors.errors import StoreError
 from labsessions.bootstrap import DATABASE
 from labsessions.core.policy import Policy
-from labsessions.doctor import backend, census, clock, database, directory, wakeups
+from labsessions.doctor import backend, census, clock, database, directory, wakeups, webhooks
 from labsessions.doctor.census import Census, take_census
 from labsessions.doctor.findings import Finding, fault, ok, warning
 from labsessions.settings import Settings, SettingsError, load
@@ -51,10 +51,11 @@ def _data(settings: Settings) -> Generator[Finding, None, int | None]:
         return None
     with closing(connection):
         findings, counted = examine_database(connection, settings.policy())
-    yield from findings
-    if counted is None:
-        return None
-    yield from wakeups.check(counted, held=directory.is_held(settings.data_dir))
+        yield from findings
+        if counted is None:
+            return None
+        yield from wakeups.check(counted, held=directory.is_held(settings.data_dir))
+        yield from webhooks.check(connection, {webhook.name for webhook in settings.webhooks})
     return counted.newest_ms
 
 

@@ -21,7 +21,7 @@ def _number(value: object) -> object:
     return value
 
 
-def _items(value: object) -> object:
+def items(value: object) -> object:
     """A list written as one string, as the environment has it: a JSON array, or separated by commas."""
     if not isinstance(value, str):
         return value
@@ -69,11 +69,11 @@ ManualDelete = Annotated[Literal["cancel", "ensure"], BeforeValidator(_lower)]
 Format = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
 
 Origin = Annotated[str, AfterValidator(_origin)]
-Origins = Annotated[tuple[Origin, ...], BeforeValidator(_items)]
+Origins = Annotated[tuple[Origin, ...], BeforeValidator(items)]
 
 # Only refusals can mean "it is gone": a 2xx confirms anyway, and 1xx and 3xx say nothing of the VM.
 GoneStatus = Annotated[int, BeforeValidator(_number), Field(ge=400, le=599)]
-GoneStatuses = Annotated[tuple[GoneStatus, ...], BeforeValidator(_items)]
+GoneStatuses = Annotated[tuple[GoneStatus, ...], BeforeValidator(items)]
 
 LeadMinute = Annotated[float, BeforeValidator(_number), Field(ge=0.001, le=1440)]
-LeadMinutes = Annotated[tuple[LeadMinute, ...], BeforeValidator(_items)]
+LeadMinutes = Annotated[tuple[LeadMinute, ...], BeforeValidator(items)]

@@ -30,12 +30,12 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path
     """
     if config_file is None and (named := environ.get(sources.CONFIG)):
         config_file = Path(named)
-    layers = (
+    named_by = (
         sources.flags_layer(flags),
         sources.environment_layer(environ),
         sources.file_layer(config_file),
-        sources.secrets_layer(environ),
     )
+    layers = (*named_by, sources.secrets_layer(environ, sources.webhook_names(named_by)))
     faults = [fault for layer in layers for fault in layer.faults]
     # pydantic-settings' own seam: it merges these layers and reads nothing else. (By `**`: mypy sees fields only.)
     sources_only: dict[str, Any] = {"_build_sources": (layers, {})}
@@ -58,11 +58,11 @@ def _fault(details: "ErrorDetails", layers: Sequence[Layer]) -> str:
     if index is not None:
         what = f"item {index + 1}: {what}"
     found = next((found for layer in layers if (found := layer.get(key))), None)
-    if found is None:  # a section as a whole
+    if found is None or key[0] == "webhooks":  # a section as a whole; and addresses of webhooks often hold a key
         return f"{'.'.join(key)}: {what}"
     value, origin = found
     if key[0] == "secrets":
-        name = _variable(key[1])
+        name = _variable(key)
         return f"{name}: {what}" if origin == name else f"{name} from {origin}: {what}"
     shown = CREDENTIALS_IN_URL.sub("//…@", repr(value))
     if len(shown) > LONGEST_VALUE:
@@ -70,5 +70,7 @@ def _fault(details: "ErrorDetails", layers: Sequence[Layer]) -> str:
     return f"{'.'.join(key)} = {shown} from {origin}: {what}"
 
 
-def _variable(field: str) -> str:
-    return next(name for name, filled in secrets.FIELDS.items() if filled == field)
+def _variable(key: tuple[str, ...]) -> str:
+    if key[1] == "webhooks":
+        return secrets.of_webhook(key[2])
+    return next(name for name, filled in secrets.FIELDS.items() if filled == key[1])

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from labsessions.core.policy import Policy
 from labsessions.settings.fields import Float, Host, Int
-from labsessions.settings.secrets import Secrets
+from labsessions.settings.secrets import Secrets, of_webhook
 from labsessions.settings.sections import (
     Actors,
     Api,
@@ -28,6 +28,7 @@ from labsessions.settings.sections import (
     Storage,
     Warnings,
 )
+from labsessions.settings.webhooks import Webhooks
 
 
 class Settings(BaseSettings):
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     clock: Clock = Clock()
     metrics: Metrics = Metrics()
     log: Log = Log()
+    webhooks: Webhooks = Field(default=(), description="Where events are sent to; see the page on webhooks.")
 
     @field_validator("jwt")
     @classmethod
@@ -101,6 +103,17 @@ class Settings(BaseSettings):
                 "without a token only loopback addresses are allowed; set API_TOKEN or pass --insecure",
             )
         return host
+
+    @field_validator("webhooks")
+    @classmethod
+    def _signed(cls, webhooks: Webhooks, info: ValidationInfo) -> Webhooks:
+        """Nobody could tell an unsigned event from a forged one."""
+        secrets: Secrets | None = info.data.get("secrets")
+        for webhook in webhooks:
+            if secrets is not None and webhook.name not in secrets.webhooks:
+                wanted = {"name": webhook.name, "variable": of_webhook(webhook.name)}
+                raise PydanticCustomError("unsigned", "{name} needs its secret: set {variable}", wanted)
+        return webhooks
 
     @property
     def users_have_tokens(self) -> bool:

@@ -5,6 +5,8 @@ NAME in `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential). Empty counts as not
 names the variable and the file, and must never show the value.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,12 +39,25 @@ FIELDS: Final = {
     JWT_HS256_KEY: "jwt_key",
 }
 
+# The secret of the webhook `ops`, by whose rules names are made: WEBHOOK_OPS_SECRET.
+_OF_WEBHOOK: Final = "WEBHOOK_{}_SECRET"
+
 # What a header can carry without quoting: visible ASCII.
 SENDABLE = re.compile(r"[!-~]+")
 # RFC 7518, 3.2: a key at least as long as the hash. A shorter one can be guessed from any token that it signed.
 SHORTEST_KEY_BYTES = 32
 # How a public key begins. Anybody may have it, and could sign with it.
 PUBLIC_KEY = re.compile(r"-----BEGIN |ssh-|ecdsa-|\{")
+
+
+# Standard Webhooks: 24 to 64 bytes, in base64.
+SHORTEST_SIGNING_BYTES = 24
+LONGEST_SIGNING_BYTES = 64
+
+
+def of_webhook(name: str) -> str:
+    """The variable that has the secret of the webhook `name`."""
+    return _OF_WEBHOOK.format(name.upper().replace("-", "_"))
 
 
 class Unreadable(NamedTuple):
@@ -136,9 +151,22 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _of_receiver(secret: SecretStr) -> SecretStr:
+    """As Standard Webhooks has it: what a receiver's library takes as it stands."""
+    text = secret.get_secret_value().removeprefix("whsec_")
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise PydanticCustomError("base64", 'must be base64, with or without "whsec_" before it') from None
+    if not SHORTEST_SIGNING_BYTES <= size <= LONGEST_SIGNING_BYTES:
+        raise PydanticCustomError("size", "must have 24 to 64 bytes; make one with: openssl rand -base64 32")
+    return secret
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Token = Annotated[SecretStr, AfterValidator(_sendable)]
 SigningKey = Annotated[SecretStr, AfterValidator(_signing)]
+WebhookSecrets = Annotated[tuple[Annotated[SecretStr, AfterValidator(_of_receiver)], ...], BeforeValidator(_separated)]
 
 
 class Secrets(BaseModel):
@@ -151,6 +179,8 @@ class Secrets(BaseModel):
     api_tokens: Annotated[tuple[Token, ...], BeforeValidator(_separated)] = ()
     admin_tokens: Annotated[tuple[Token, ...], BeforeValidator(_separated)] = ()
     jwt_key: Annotated[SigningKey | None, BeforeValidator(_readable)] = None
+    webhooks: dict[str, WebhookSecrets] = {}
+    """Those of each webhook by its name; several while one is replaced."""
 
     @field_validator("admin_tokens")
     @classmethod
@@ -164,4 +194,7 @@ class Secrets(BaseModel):
         """The values that must appear in no log line."""
         single = (self.backend_api_token, self.jwt_key)
         tokens = (*self.api_tokens, *self.admin_tokens, *(secret for secret in single if secret is not None))
-        return tuple(token.get_secret_value() for token in tokens)
+        signing = [secret for secrets in self.webhooks.values() for secret in secrets]
+        # Without the prefix, which everybody knows: it is found with and without it.
+        signing_values = (secret.get_secret_value().removeprefix("whsec_") for secret in signing)
+        return (*(token.get_secret_value() for token in tokens), *signing_values)

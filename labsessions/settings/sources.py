@@ -8,14 +8,17 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import PydanticBaseSettingsSource
 
 from labsessions.settings import secrets
+from labsessions.settings.fields import items
 from labsessions.settings.model import Settings
 
 PREFIX: Final = "LABSESSIONS_"
@@ -116,13 +119,24 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     return layer
 
 
-def secrets_layer(environ: Mapping[str, str]) -> Layer:
-    """The secrets, by the names that the contract gives them."""
+def secrets_layer(environ: Mapping[str, str], webhooks: Iterable[str] = ()) -> Layer:
+    """The secrets, by the names that the contract gives them, and those of the webhooks of these names."""
     layer = Layer()
-    for name, field in secrets.FIELDS.items():
+    keys: dict[str, Key] = {name: ("secrets", field) for name, field in secrets.FIELDS.items()}
+    keys |= {secrets.of_webhook(webhook): ("secrets", "webhooks", webhook) for webhook in webhooks}
+    for name, key in keys.items():
         if found := secrets.find(name, environ):
-            layer.add(("secrets", field), found.value, found.origin)
+            layer.add(key, found.value, found.origin)
     return layer
+
+
+def webhook_names(layers: Iterable[Layer]) -> list[str]:
+    """The names in the first layer that has webhooks, as far as they can be read; what is wrong is told elsewhere."""
+    value = next((found[0] for layer in layers if (found := layer.get(("webhooks",)))), ())
+    with suppress(PydanticCustomError):
+        value = items(value)
+    named = [each.get("name") for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [name for name in named if isinstance(name, str)]
 
 
 def file_layer(path: Path | None) -> Layer:
@@ -152,7 +166,8 @@ def _fill(layer: Layer, document: Mapping[str, Any], path: Path) -> None:
         for key, each in inside.items():
             dotted = ".".join(key)
             if key in known and isinstance(each, dict):  # not shown: nobody knows what is in it
-                layer.faults.append(f"{dotted} in {path}: is a value, not a section")
+                wanted = "is a list, write [[webhooks]]" if key == ("webhooks",) else "is a value, not a section"
+                layer.faults.append(f"{dotted} in {path}: {wanted}")
             elif key in known:
                 layer.add(key, each, str(path))
             elif SECRET_NAME.search(dotted):

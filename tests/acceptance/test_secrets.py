@@ -10,14 +10,24 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+from aiohttp import web
 from commands import command
 from processes import SESSION, Process, lab_body, until
 from unruly_backend import FAULTS, Fault, says, unruly_backend
+from webhook_receiver import SECRET, webhook_receiver
 
 API, ADMIN, BACKEND = "api-s3cret-token", "admin-s3cret-token", "backend-s3cret-token"
 KEY = "key-s3cret-of-the-identity-provider"
 ISSUED = {"LABSESSIONS_JWT__ISSUER": "https://id.test/", "LABSESSIONS_JWT__AUDIENCE": "labs"}
-SECRETS = {"API_TOKEN": API, "ADMIN_TOKEN": ADMIN, "BACKEND_API_TOKEN": BACKEND, "JWT_HS256_KEY": KEY}
+SIGNING = SECRET.removeprefix("whsec_")
+SECRETS = {
+    "API_TOKEN": API,
+    "ADMIN_TOKEN": ADMIN,
+    "BACKEND_API_TOKEN": BACKEND,
+    "JWT_HS256_KEY": KEY,
+    "WEBHOOK_OPS_SECRET": SIGNING,
+}
+WEBHOOKS = "/api/v1/admin/webhooks"
 SOON = 0.005  # minutes: 300 ms
 
 # Backends that show what they were sent, as some do in their errors.
@@ -44,14 +54,17 @@ async def test_no_secret_is_found_anywhere(tmp_path: Path) -> None:
         "forged": jwt.encode({"sub": "alice"}, "x" * 32, "HS256"),
     }
     said: list[str] = []
-    async with unruly_backend() as backend, aiohttp.ClientSession() as http:
+    async with unruly_backend() as backend, webhook_receiver() as receiver, aiohttp.ClientSession() as http:
         backend.more |= TALKATIVE
+        # An endpoint that shows what it shares with us, and whose address is not for everybody.
+        receiver.answers = [lambda: web.Response(status=500, text=f"{SECRET} {SIGNING} {receiver.url}")] * 2
         service = Process(
             tmp_path,
             "service",
             *("serve", "--port", "0", "--data-dir", str(tmp_path / "data")),
             BACKEND_API_URL=f"http://127.0.0.1:{backend.port}",
             LABSESSIONS_LOG__LEVEL="debug",
+            LABSESSIONS_WEBHOOKS=f'[{{"name": "ops", "url": "{receiver.url}"}}]',
             LABSESSIONS_CLEANUP__RETRY_INTERVAL_SECONDS="3",
             **SECRETS,
             **ISSUED,
@@ -76,10 +89,12 @@ async def test_no_secret_is_found_anywhere(tmp_path: Path) -> None:
                 assert (await call(API, "POST", SESSION, body))[0] == 201
             for number, fault in enumerate(faults):
                 await until(lambda user=f"user-{number}": failed(user), f"a failure by {fault}")  # type: ignore[misc]
-            for token in (API, ADMIN, BACKEND, KEY, f"{API},{API}", *tokens.values()):
+            for token in (API, ADMIN, BACKEND, KEY, SIGNING, f"{API},{API}", *tokens.values()):
                 for method, path in (
                     *(("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/health/ready")),
                     *(("GET", f"/{token}"), ("PUT", f"{SESSION}/{token}"), ("DELETE", f"{SESSION}/alice")),
+                    *(("GET", WEBHOOKS), ("GET", f"{WEBHOOKS}/ops/dead-letters")),
+                    ("POST", f"{WEBHOOKS}/{token}/enable"),
                     *(("POST", SESSION), ("GET", f"{SESSION}/user/alice?access_token={token}")),
                 ):
                     await call(token, method, path)
@@ -100,10 +115,12 @@ async def test_no_secret_is_found_anywhere(tmp_path: Path) -> None:
     }.items():
         for name, secret in SECRETS.items():
             assert secret not in text, f"{name} is in {what}"
+        assert "k3y" not in text, f"the webhook's address is in {what}"
         for name, token in tokens.items():
             assert token not in text, f"the token that is {name} is in {what}"
             assert token.rpartition(".")[2] not in text, f"the signature of the token that is {name} is in {what}"
     assert "[redacted]" in log  # the paths above had them
+    assert "[Webhooks] ⚠️ Delivery failed" in log
     assert '"detail":"InvalidAudienceError"' in log
     assert "\0".join(["run.py", "serve", "--port", "0", "--data-dir", str(tmp_path)]) in process_list
 
@@ -114,7 +131,13 @@ def dump(database: Path) -> str:
         return "\n".join(connection.iterdump())
 
 
-@pytest.mark.parametrize("faulty", [{"ADMIN_TOKEN": API}, {"JWT_HS256_KEY": "s3cret"}, {"API_TOKEN": "a s3cret"}])
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        *({"ADMIN_TOKEN": API}, {"JWT_HS256_KEY": "s3cret"}, {"API_TOKEN": "a s3cret"}),
+        {"WEBHOOK_OPS_SECRET": "s3cret", "LABSESSIONS_WEBHOOKS": '[{"name":"ops","url":"https://h.test/s3cret"}]'},
+    ],
+)
 async def test_a_start_that_is_refused_shows_none(tmp_path: Path, faulty: dict[str, str]) -> None:
     """The message names the variable, not the value; so does the doctor's."""
     service = Process(tmp_path, "refused", "--port", "0", **SECRETS | ISSUED | faulty)

@@ -75,6 +75,26 @@ async def test_a_notice_does_not_wait_for_the_work_of_its_own_actor() -> None:
 
 
 @virtual
+async def test_a_notice_that_does_start_work_holds_no_turn_and_no_slot() -> None:
+    """Its work is bounded by who starts it; more of it than there are turns, and the first attempt isn't late."""
+    async with World(limits=Limits(slots=1, slow_slots=0)) as world:
+
+        def on_wake(toy: Toy) -> Outcome:
+            world.is_due(toy)
+            toy.alarm = None
+            return toy.saved(start_effect=asyncio.Event().wait)
+
+        world.on_wake = on_wake
+        for number in range(200):
+            world.put_on_disk(f"notice-{number}", at(1_000, Lane.NOTICE))
+        world.put_on_disk("later", at(2_000, Lane.NOTICE))
+        world.put_on_disk("first", at(2_000))
+        await world.until(2_000)
+        assert len(world.woken) == 202
+        assert {ms for _, ms in world.woken} == {1_000, 2_000}
+
+
+@virtual
 async def test_health_looks_at_notices_too() -> None:
     """They never wait, so one that is late is trouble as a first attempt's wake-up is; a retry may wait."""
     world = World()  # which isn't started, so that nothing is delivered

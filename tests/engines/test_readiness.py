@@ -155,3 +155,27 @@ async def test_little_room_is_told_while_there_still_is_some(free: int, least: i
     """Less than the least is a problem; zero is off. It is ready as long as a write succeeds."""
     report = await checked(FINE, free_bytes=free, min_free_bytes=least)
     assert (report["ready"], report["problems"], report["free_mib"]) == (True, problems, free // MIB)
+
+
+async def test_what_other_parts_report_is_a_problem_too() -> None:
+    """Beside those of its own, and the service stays ready."""
+
+    async def others() -> list[str]:
+        return ["the webhook ops is disabled"]
+
+    async def health() -> Health:
+        return replace(FINE, undeliverable=1)
+
+    async def counts() -> Counts:
+        return NONE
+
+    async def free_bytes() -> int:
+        return 100 * MIB
+
+    readiness = ServiceReadiness(health, counts, free_bytes, (), min_free_bytes=0, others=others)
+    report = await readiness.check()
+    assert report["ready"]
+    assert [problem.partition(":")[0] for problem in report["problems"]] == [
+        "wake-ups that cannot be delivered",
+        "the webhook ops is disabled",
+    ]

@@ -34,6 +34,9 @@ MAILBOX: Final = "actors/mailbox.py"
 NAMESPACE: Final = "actors/namespace.py"
 SQLITE: Final = "actors/sqlite.py"
 STATEMENTS: Final = "actors/statements.py"
+WEBHOOK_ACTOR: Final = "labsessions/webhooks/actor.py"
+WEBHOOK_COURIER: Final = "labsessions/webhooks/courier.py"
+WEBHOOK_STANDING: Final = "labsessions/webhooks/standing.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -715,5 +718,88 @@ MUTANTS: Final = (
         '"PRAGMA synchronous = FULL"',
         '"PRAGMA synchronous = OFF"',
         "tests/actors/test_sqlite_store.py",
+    ),
+    # --- webhooks ---------------------------------------------------------------------------------------------
+    *(
+        Mutant(f"webhooks: {name}", file, old, new, seen_by)
+        for name, file, old, new, seen_by in (
+            (
+                "send without an alarm armed",
+                WEBHOOK_ACTOR,
+                "standing = structs.replace(standing, due_ms=self._clock.now_ms() + limit_ms)",
+                "standing = structs.replace(standing, due_ms=None and limit_ms)",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "take the slots of cleanups",
+                WEBHOOK_ACTOR,
+                "Alarm(standing.due_ms, Lane.NOTICE)",
+                "Alarm(standing.due_ms, Lane.FIRST)",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "forget news that came during an attempt",
+                WEBHOOK_ACTOR,
+                "or (idle and endpoint.name in self._fresh)",
+                "or (idle and not endpoint.name)",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "believe an attempt that was overtaken",
+                WEBHOOK_ACTOR,
+                "carried.after != before.cursor or ",
+                "",
+                "tests/webhooks",
+            ),
+            (
+                "begin anew after each restart",
+                WEBHOOK_ACTOR,
+                "isinstance(message, Begin) and standing is None and endpoint",
+                "isinstance(message, Begin) and endpoint",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "lose events in silence",
+                WEBHOOK_COURIER,
+                "lost, delivered = through - after, 0",
+                "lost, delivered = 0, 0",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "go past a message that was refused",
+                WEBHOOK_COURIER,
+                "return Carried(after, through, delivered, lost, failed=failed, chance=chance)",
+                "return Carried(after, told.seq, delivered, lost, failed=failed, chance=chance)",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "give up a millisecond early",
+                WEBHOOK_STANDING,
+                "now_ms - since_ms >= give_up_ms",
+                "now_ms - since_ms + 1 >= give_up_ms",
+                "tests/webhooks/test_webhooks_standing.py",
+            ),
+            (
+                "never give up",
+                WEBHOOK_STANDING,
+                "since_ms = now_ms if now.failing_since_ms is None else now.failing_since_ms",
+                "since_ms = now_ms",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "another id for each attempt",
+                "labsessions/webhooks/messages.py",
+                "uuid.uuid5(_IDS, told).hex",
+                "uuid.uuid4().hex",
+                "tests/webhooks/test_webhooks_delivery.py",
+            ),
+            (
+                "follow redirects",
+                "labsessions/webhooks/sender.py",
+                "allow_redirects=False",
+                "allow_redirects=True",
+                "tests/webhooks/test_webhooks_sender.py",
+            ),
+        )
     ),
 )

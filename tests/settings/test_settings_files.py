@@ -23,7 +23,7 @@ def defaults() -> dict[str, Any]:
         if isinstance(value, BaseModel):
             found[name] = {key: list(each) if isinstance(each, tuple) else each for key, each in value}
         else:
-            found[name] = "" if value is None else value
+            found[name] = "" if value is None else list(value) if isinstance(value, tuple) else value
     found["data_dir"] = f"./{found['data_dir']}"
     return found
 
