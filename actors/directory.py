@@ -1,5 +1,6 @@
 """The data directory: made for its owner only, and held by one process at a time."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / "lock")
+        self._pid = path / "pid"
 
     def claim(self) -> None:
         """Take hold of the directory, making it if needed.
@@ -23,6 +25,7 @@ class DataDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
+            self._pid.unlink(missing_ok=True)  # that of one who died
         except Timeout:
             raise DirectoryInUseError(
                 f"the data directory {self.path} is in use by another process: "
@@ -44,10 +47,27 @@ class DataDirectory:
         self._lock.release()
         return False
 
+    def announce(self) -> None:
+        """Say which process holds it: from now on that heeds SIGHUP. OSError if it cannot be written."""
+        self._pid.write_text(f"{os.getpid()}\n", "ascii")
+
+    def holder(self) -> int | None:
+        """The id of the process that holds it and heeds SIGHUP; None if there is none. StoreError: can't tell."""
+        if not self.held():
+            return None
+        try:
+            return int(self._pid.read_text("ascii"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self._pid} cannot be read: {error}") from error
+
     def free_bytes(self) -> int:
         """Room on its file system for this user. OSError if it cannot be looked at."""
         return shutil.disk_usage(self.path).free
 
     def release(self) -> None:
         """Let go. Harmless if repeated."""
+        if self._lock.is_locked:
+            self._pid.unlink(missing_ok=True)
         self._lock.release()

@@ -1,9 +1,9 @@
-"""The composition root: the only file that knows every concrete class. `serve` is the life of the process."""
+"""The composition root: the only file that knows every concrete class. `service` is what `daemon` keeps running."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
@@ -20,15 +20,17 @@ from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
 from labsessions import __version__
-from labsessions.backend import BackendSettings, open_cleaner
+from labsessions.backend import BackendCleaner, BackendSettings, open_client
+from labsessions.deployments import Deployment, newest
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.feed import Feed
-from labsessions.http.app import make_app
+from labsessions.http.admin.deployments import deployments_group
+from labsessions.http.app import RECONFIGURE, make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.options import ApiOptions, JwtOptions
 from labsessions.http.server import Runner
-from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
+from labsessions.process import address_of, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
 from labsessions.retention import Retention
@@ -44,40 +46,40 @@ EFFECTS_SHARE = 0.5
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, clock: ManualClock | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then stop: finish or release what is in flight, clean up nothing.
+class Running(NamedTuple):
+    """A service that accepts requests at `address`, on the data in `directory`.
 
-    With a `clock`, time is driven by clients. Raises actors.errors.StoreError if the data directory cannot be used,
-    OSError if the address cannot.
+    `reconfigure` hands every owner of a setting that may change its new value; `stalled_seconds` is for how long the
+    dispatcher of wake-ups has been standing still.
     """
-    open_many_files()
-    with stop_signal() as stop:
-        async with service(settings, clock):
-            calm_collector()
-            await stop.wait()
-            log.info("stopping")
-    log.info("stopped")
+
+    address: str
+    directory: DataDirectory
+    reconfigure: Callable[[Settings], None]
+    stalled_seconds: Callable[[], float]
 
 
 @asynccontextmanager
-async def service(settings: Settings, clock: ManualClock | None = None) -> AsyncIterator[str]:
-    """The whole service as long as the block lasts; yields the address at which it accepts requests.
+async def service(settings: Settings, clock: ManualClock | None = None) -> AsyncIterator[Running]:
+    """The whole service as long as the block lasts. With a `clock`, time is driven by clients.
 
-    With a `clock`, time is driven by clients.
+    Raises actors.errors.StoreError if the data directory cannot be used, OSError if the address cannot.
     """
     async with AsyncExitStack() as stack:
         directory = DataDirectory(settings.data_dir)
         directory.claim()
         stack.callback(directory.release)
         store = await open_store(settings.data_dir / DATABASE, (schema(),))
-        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
+        deployment = Deployment(settings.data_dir / DATABASE, settings, SystemClock().now_ms)
+        stack.push_async_callback(asyncio.to_thread, deployment.end)
+        client = await stack.enter_async_context(open_client(_backend(settings)))
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         feed = Feed()
-        engine = EmbeddedEngine(runtime, cleaner, settings.policy(), announce=feed.announce)
+        engine = EmbeddedEngine(runtime, BackendCleaner(client), settings.policy(), announce=feed.announce)
         repository = Repository(store.query, runtime.clock.now_ms, feed)
-        if settings.events.retention_days:
-            await _in_background(stack, _retention(settings, store, runtime).run())
+        retention = _retention(settings, store, runtime)
+        await _in_background(stack, retention.run())
         missing = _not_configured(settings.secrets)
         readiness = ServiceReadiness(
             runtime.health,
@@ -88,15 +90,17 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         )
         options = _api(settings, missing)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
+        app = make_app(
+            engine,
+            readiness,
+            options,
+            None if clock is None else DrivenTime(clock, runtime),
+            user_tokens,
+            record=repository,
+            groups=(deployments_group(lambda: newest(store.query)),),
+        )
         runner = Runner(
-            make_app(
-                engine,
-                readiness,
-                options,
-                None if clock is None else DrivenTime(clock, runtime),
-                user_tokens,
-                record=repository,
-            ),
+            app,
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
             shutdown_timeout=settings.shutdown_seconds * HTTP_SHARE,
@@ -104,17 +108,27 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, settings.host, settings.port).start()
+        await asyncio.to_thread(deployment.begin)
         address = address_of(settings.host, runner.addresses[0][1])
         log.info("labsessions is listening", address=address, version=__version__, data_dir=str(settings.data_dir))
-        for name in missing:
-            log.warning("not configured: sessions are accepted, their cleanup is retried until it is set", setting=name)
-        for risk in _risks(settings):
-            log.warning(risk)
+        _warn(settings)
         runtime.start()
         if settings.ready_file is not None:
             await asyncio.sleep(0)  # the log has the address before anybody is told that it may be used
             await asyncio.to_thread(write_ready_file, settings.ready_file, address)
-        yield address
+
+        def reconfigure(new: Settings) -> None:
+            missing = _not_configured(new.secrets)
+            client.reconfigure(_backend(new))
+            runtime.reconfigure(_limits(new), _breaker(new))
+            retention.reconfigure(new.events.retention_days)
+            readiness.reconfigure(missing, min_free_bytes=new.storage.min_free_bytes)
+            app[RECONFIGURE](
+                _api(new, missing), user_tokens if new.jwt.jwks_url else _own_user_tokens(new, engine.now_ms)
+            )
+            _warn(new)
+
+        yield Running(address, directory, reconfigure, runtime.stalled_seconds)
 
 
 async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
@@ -139,26 +153,30 @@ def _retention(settings: Settings, store: SqliteStore, runtime: Runtime) -> Rete
 
 
 def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:
-    cleanup = settings.cleanup
     limits = GuardLimits(settings.clock.largest_step_seconds, settings.clock.hold_seconds)
     # A clock that is driven by hand says nothing of the machine's.
     guard = ClockGuard(clock, settings.data_dir, limits) if isinstance(clock, SystemClock) else None
     return Runtime(
         store,
         clock,
-        limits=Limits(
-            slots=cleanup.concurrency,
-            slow_after_seconds=cleanup.slow_after_seconds,
-            slow_slots=cleanup.slow_concurrency,
-            rate_per_second=cleanup.rate_per_second,
-        ),
+        limits=_limits(settings),
         breaker=_breaker(settings),
         residency=Residency(
             idle_seconds=settings.actors.idle_seconds,
             max_resident=settings.actors.max_resident,
         ),
         guard=guard,
-        longest_backoff_seconds=min(LONGEST_BACKOFF_SECONDS, cleanup.retry_interval_seconds),
+        longest_backoff_seconds=min(LONGEST_BACKOFF_SECONDS, settings.cleanup.retry_interval_seconds),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    cleanup = settings.cleanup
+    return Limits(
+        slots=cleanup.concurrency,
+        slow_after_seconds=cleanup.slow_after_seconds,
+        slow_slots=cleanup.slow_concurrency,
+        rate_per_second=cleanup.rate_per_second,
     )
 
 
@@ -181,8 +199,7 @@ def _backend(settings: Settings) -> BackendSettings:
         gone_statuses=cleanup.gone_statuses,
         quick_retries=backend.quick_retries,
         max_response_bytes=backend.max_response_bytes,
-        # An attempt makes one call at a time, so nothing ever queues for a connection.
-        max_connections=cleanup.concurrency + cleanup.slow_concurrency,
+        max_connections=0,  # an attempt makes one call at a time, and admission bounds the attempts
     )
 
 
@@ -204,18 +221,38 @@ def _api(settings: Settings, missing: tuple[str, ...]) -> ApiOptions:
 
 async def _user_tokens(settings: Settings, now_ms: Callable[[], int], stack: AsyncExitStack) -> UserTokens | None:
     """What checks the tokens of users; None if they have none."""
-    if not settings.users_have_tokens:
-        return None
+    if not settings.jwt.jwks_url:
+        return _own_user_tokens(settings, now_ms)
     from labsessions.http.user_tokens import open_user_tokens  # noqa: PLC0415 - see there
 
+    return await stack.enter_async_context(open_user_tokens(_jwt(settings), now_ms))
+
+
+def _own_user_tokens(settings: Settings, now_ms: Callable[[], int]) -> UserTokens | None:
+    """What checks them by the shared secret, if there is one."""
+    if settings.secrets.jwt_key is None:
+        return None
+    from labsessions.http.user_tokens import shared_user_tokens  # noqa: PLC0415 - see there
+
+    return shared_user_tokens(_jwt(settings), now_ms)
+
+
+def _jwt(settings: Settings) -> JwtOptions:
     key, jwt = settings.secrets.jwt_key, settings.jwt
-    options = JwtOptions(
+    return JwtOptions(
         issuer=jwt.issuer,
         audience=jwt.audience,
         jwks_url=jwt.jwks_url,
         hs256_key="" if key is None else key.get_secret_value(),
     )
-    return await stack.enter_async_context(open_user_tokens(options, now_ms))
+
+
+def _warn(settings: Settings) -> None:
+    """Of what is missing, and of what may not have been meant."""
+    for name in _not_configured(settings.secrets):
+        log.warning("not configured: sessions are accepted, their cleanup is retried until it is set", setting=name)
+    for risk in _risks(settings):
+        log.warning(risk)
 
 
 def _risks(settings: Settings) -> Iterator[str]:

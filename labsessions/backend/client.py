@@ -33,7 +33,7 @@ class BackendSettings:
     """What a client needs to know. `url` may have a path and a slash at its end; empty means not set.
 
     `quick_retries` are further tries of one call after the first; `max_response_bytes` is the most that is read of
-    an answer; `max_connections` bounds the connections that are open at the same time.
+    an answer; `max_connections` bounds the connections that are open at the same time (0: nothing does).
     """
 
     url: str | None = None
@@ -42,7 +42,7 @@ class BackendSettings:
     gone_statuses: tuple[int, ...] = (410,)
     quick_retries: int = 2
     max_response_bytes: int = 65_536
-    max_connections: int = 100
+    max_connections: int = 0
 
 
 class BackendClient:
@@ -52,10 +52,15 @@ class BackendClient:
     """
 
     def __init__(self, settings: BackendSettings, session: ClientSession, rng: random.Random) -> None:
-        self._settings = settings
         self._http = RetryClient(session, logger=SILENT)
         self._rng = rng
+        self.reconfigure(settings)
+
+    def reconfigure(self, settings: BackendSettings) -> None:
+        """Make calls by other settings from the next one on; the number of connections stays."""
+        self._settings = settings
         self._base = (settings.url or "").rstrip("/")
+        self._headers = {"Authorization": f"Bearer {settings.token}"}
 
     @property
     def missing(self) -> str | None:
@@ -84,7 +89,12 @@ class BackendClient:
         try:
             async with asyncio.timeout(limit):
                 response = await self._http.request(
-                    method, self._base + path, retry_options=retry, data=encode(body), allow_redirects=False
+                    method,
+                    self._base + path,
+                    retry_options=retry,
+                    headers=self._headers,
+                    data=encode(body),
+                    allow_redirects=False,
                 )
         except TimeoutError:
             return reasons.timed_out(limit)
@@ -106,7 +116,6 @@ async def open_client(settings: BackendSettings, rng: random.Random | None = Non
     session = ClientSession(
         connector=TCPConnector(limit=settings.max_connections),
         headers={
-            "Authorization": f"Bearer {settings.token}",
             "Accept": "application/json",
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # answers are short, and a compressed one could unpack to anything

@@ -14,7 +14,7 @@ HISTORY = Table("session_history", HISTORY_COLUMNS, key=("seq",))
 OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
 EVENTS = Table("session_events", EVENT_COLUMNS, key=("seq",))
 
-STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql")
+STEPS = ("schema.sql", "schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql", "schema_9.sql")
 _NOTHING = State()
 
 

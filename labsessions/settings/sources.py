@@ -116,11 +116,11 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     return layer
 
 
-def secrets_layer(environ: Mapping[str, str]) -> Layer:
-    """The secrets, by the names that the contract gives them."""
+def secrets_layer(environ: Mapping[str, str], data_dir: Path | None) -> Layer:
+    """The secrets, by the names that the contract gives them; `data_dir` may hold some."""
     layer = Layer()
     for name, field in secrets.FIELDS.items():
-        if found := secrets.find(name, environ):
+        if found := secrets.find(name, environ, data_dir):
             layer.add(("secrets", field), found.value, found.origin)
     return layer
 
