@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -48,19 +49,27 @@ class DataDirectory:
         return False
 
     def announce(self) -> None:
-        """Say which process holds it: from now on that heeds SIGHUP. OSError if it cannot be written."""
-        self._pid.write_text(f"{os.getpid()}\n", "ascii")
+        """Say that this process holds it and heeds SIGHUP. What cannot be written is left out."""
+        with suppress(OSError):
+            self._pid.write_text(f"{os.getpid()}\n", "ascii")
 
-    def holder(self) -> int | None:
-        """The id of the process that holds it and heeds SIGHUP; None if there is none. StoreError: can't tell."""
-        if not self.held():
-            return None
+    def announced(self) -> int | None:
+        """The id of the process that holds it and heeds SIGHUP; None if there is none, or if this user can't tell."""
         try:
-            return int(self._pid.read_text("ascii"))
-        except FileNotFoundError:
+            pid = int(self._pid.read_text("ascii"))
+            return pid if self._is_open_in(pid) else None
+        except (OSError, ValueError):
             return None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self._pid} cannot be read: {error}") from error
+
+    def _is_open_in(self, pid: int) -> bool:
+        """Whether the process has the lock's file open: an id may be another's by now, or one of another container."""
+        files = Path(f"/proc/{pid}/fd")
+        lock = (self.path / "lock").stat()
+        for file in files.iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                if os.path.samestat(file.stat(), lock):
+                    return True
+        return False
 
     def free_bytes(self) -> int:
         """Room on its file system for this user. OSError if it cannot be looked at."""

@@ -47,22 +47,24 @@ log = structlog.get_logger(__name__)
 
 
 class Running(NamedTuple):
-    """A service that accepts requests at `address`, on the data in `directory`.
+    """A service that accepts requests at `address`.
 
     `reconfigure` hands every owner of a setting that may change its new value; `stalled_seconds` is for how long the
     dispatcher of wake-ups has been standing still.
     """
 
     address: str
-    directory: DataDirectory
     reconfigure: Callable[[Settings], None]
     stalled_seconds: Callable[[], float]
 
 
 @asynccontextmanager
-async def service(settings: Settings, clock: ManualClock | None = None) -> AsyncIterator[Running]:
+async def service(
+    settings: Settings, clock: ManualClock | None = None, *, heeds_hangup: bool = False
+) -> AsyncIterator[Running]:
     """The whole service as long as the block lasts. With a `clock`, time is driven by clients.
 
+    `heeds_hangup`: whether others may be told that this process reads its settings again at SIGHUP.
     Raises actors.errors.StoreError if the data directory cannot be used, OSError if the address cannot.
     """
     async with AsyncExitStack() as stack:
@@ -113,6 +115,8 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         log.info("labsessions is listening", address=address, version=__version__, data_dir=str(settings.data_dir))
         _warn(settings)
         runtime.start()
+        if heeds_hangup:
+            directory.announce()
         if settings.ready_file is not None:
             await asyncio.sleep(0)  # the log has the address before anybody is told that it may be used
             await asyncio.to_thread(write_ready_file, settings.ready_file, address)
@@ -128,7 +132,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
             )
             _warn(new)
 
-        yield Running(address, directory, reconfigure, runtime.stalled_seconds)
+        yield Running(address, reconfigure, runtime.stalled_seconds)
 
 
 async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 
-from actors.directory import DataDirectory
 from actors.testing import ManualClock
 from labsessions.bootstrap import Running, service
 from labsessions.logs import Logging
@@ -37,14 +36,13 @@ async def serve(
     open_many_files()
     supervisor = Supervisor(environ)
     with stop_signal() as stop, reload_signal(stop) as asked:
-        async with service(settings, clock) as running:
+        async with service(settings, clock, heeds_hangup=True) as running:
             calm_collector()
             reload = Reload(settings, read, lambda new: _apply(new, running, logging))
             async with (
                 _beside(_reload_when(asked, reload, supervisor)),
                 _beside(supervisor.watch(lambda: running.stalled_seconds() < STALLED_SECONDS)),
             ):
-                await asyncio.to_thread(_announce, running.directory)
                 supervisor.ready()
                 await stop.wait()
             log.info("stopping")
@@ -55,13 +53,6 @@ async def serve(
 def _apply(settings: Settings, running: Running, logging: Logging) -> None:
     logging.reconfigure(settings.log.level, settings.secrets.to_redact())  # first: what follows may speak of them
     running.reconfigure(settings)
-
-
-def _announce(directory: DataDirectory) -> None:
-    try:
-        directory.announce()
-    except OSError as error:  # then only a reload by hand is left
-        log.warning("the process's id could not be written: `secrets set` will not find it", reason=str(error))
 
 
 async def _reload_when(asked: asyncio.Event, reload: Reload, supervisor: Supervisor) -> None:

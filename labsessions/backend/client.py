@@ -79,11 +79,12 @@ class BackendClient:
         return await self._call("POST", "/api/v1/labs/delete", {"lab_request_id": vm, "user_id": user_id}, seconds)
 
     async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
-        limit = min(seconds, self._settings.call_timeout_seconds)
+        settings = self._settings  # there may be others when the answer comes
+        limit = min(seconds, settings.call_timeout_seconds)
         retry = QuickRetry(
-            retries=self._settings.quick_retries,
+            retries=settings.quick_retries,
             deadline=asyncio.get_running_loop().time() + limit,
-            max_bytes=self._settings.max_response_bytes,
+            max_bytes=settings.max_response_bytes,
             rng=self._rng,
         )
         try:
@@ -100,14 +101,15 @@ class BackendClient:
             return reasons.timed_out(limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this call's failure and not the cleaner's
             return reasons.of_exception(error)
-        return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
+        return await _verdict(response, min(DRAIN_SECONDS, retry.remaining), settings)
 
-    async def _verdict(self, response: ClientResponse, seconds: float) -> str | None:
-        """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
-        body = await read_bounded(response, self._settings.max_response_bytes, seconds)
-        if response.status in SUCCESS or response.status in self._settings.gone_statuses:
-            return None
-        return reasons.of_answer(response, body, secret=self._settings.token or "")
+
+async def _verdict(response: ClientResponse, seconds: float, settings: BackendSettings) -> str | None:
+    """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
+    body = await read_bounded(response, settings.max_response_bytes, seconds)
+    if response.status in SUCCESS or response.status in settings.gone_statuses:
+        return None
+    return reasons.of_answer(response, body, secret=settings.token or "")
 
 
 @asynccontextmanager

@@ -130,3 +130,23 @@ async def test_little_room_is_told_while_there_still_is_some(free: int, least: i
     """Less than the least is a problem; zero is off. It is ready as long as a write succeeds."""
     report = await checked(FINE, free_bytes=free, min_free_bytes=least)
     assert (report["ready"], report["problems"], report["free_mib"]) == (True, problems, free // MIB)
+
+
+async def test_other_settings_count_from_the_next_look_on() -> None:
+    """What is missing, and how little room is a problem."""
+
+    async def of_runtime() -> Health:
+        return FINE
+
+    async def of_tables() -> Counts:
+        return NONE
+
+    async def of_disk() -> int:
+        return 100 * MIB
+
+    readiness = ServiceReadiness(of_runtime, of_tables, of_disk, ("A",), min_free_bytes=100 * MIB)
+    assert (await readiness.check())["not_configured"] == ["A"]
+    readiness.reconfigure((), min_free_bytes=100 * MIB)
+    assert (await readiness.check())["problems"] == []
+    readiness.reconfigure((), min_free_bytes=100 * MIB + 1)
+    assert len((await readiness.check())["problems"]) == 1
