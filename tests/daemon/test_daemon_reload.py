@@ -1,6 +1,7 @@
 """Reading the settings again: checked as a whole first, applied as a whole or not at all."""
 
 import asyncio
+
 from structlog.testing import capture_logs
 
 from labsessions.daemon import _reload_when
