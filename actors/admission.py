@@ -59,8 +59,7 @@ class Admission:
 
     def __init__(self, limits: Limits, breaker: BreakerLimits | None = None) -> None:
         self._limits = limits
-        # One at a time, evenly: a bucket of a second's worth would let twice the rate through in its first second.
-        self._limiter = AsyncLimiter(1, 1 / limits.rate_per_second) if limits.rate_per_second else None
+        self._limiter = _limiter(limits)
         self._held = dict.fromkeys(Lane, 0)
         self._slow = 0
         self._waiting: dict[Lane, deque[asyncio.Future[Slot]]] = {lane: deque() for lane in Lane}
@@ -71,6 +70,18 @@ class Admission:
     def start(self) -> None:
         """Begin to grant."""
         self._task = asyncio.get_running_loop().create_task(self._grant(), context=Context())
+
+    def reconfigure(self, limits: Limits, breaker: BreakerLimits) -> None:
+        """Grant by other limits from now on; who holds a slot keeps it."""
+        paced_anew = limits.rate_per_second != self._limits.rate_per_second
+        self._limits = limits
+        self.breaker.reconfigure(breaker, limits.slots)
+        if paced_anew:
+            self._limiter = _limiter(limits)
+            if self._task is not None:  # it may be waiting by the old rate, for long
+                self._task.cancel()
+                self.start()
+        self._changed.set()
 
     async def stop(self) -> None:
         """Grant no more; whoever waits goes on waiting."""
@@ -143,3 +154,8 @@ class Admission:
         if self._waiting[Lane.RETRY] and self._held[Lane.RETRY] < self._limits.retry_slots:
             return Lane.RETRY
         return None
+
+
+def _limiter(limits: Limits) -> AsyncLimiter | None:
+    # One at a time, evenly: a bucket of a second's worth would let twice the rate through in its first second.
+    return AsyncLimiter(1, 1 / limits.rate_per_second) if limits.rate_per_second else None

@@ -73,6 +73,19 @@ class Breaker:
             return asyncio.get_running_loop().time() - self._opened_at
         return 0.0
 
+    def reconfigure(self, limits: BreakerLimits, slots: int) -> None:
+        """Go by other limits from now on. One that is switched off closes; a pause is cut to the longest."""
+        self._limits, self._slots = limits, slots
+        if not limits.failures and self.state is not BreakerState.CLOSED:
+            self.stop()
+            self.state = BreakerState.CLOSED
+            self._changed()
+        elif self._pause_seconds > limits.longest_pause_seconds:
+            self._pause_seconds = limits.longest_pause_seconds
+            if self.state is BreakerState.OPEN and not self._probe_due:
+                self.stop()
+                self._wait()
+
     # --- for who runs effects -----------------------------------------------------------------------------
 
     def begins(self) -> int:

@@ -141,6 +141,14 @@ class Runtime:
         self._admission.start()
         self._alarms.start()
 
+    def reconfigure(self, limits: Limits, breaker: BreakerLimits) -> None:
+        """Admit wake-ups by other limits from now on."""
+        self._admission.reconfigure(limits, breaker)
+
+    def stalled_seconds(self) -> float:
+        """How long the dispatcher has been waiting for the store; infinite if it has ended. Asks nobody."""
+        return self._alarms.stalled_seconds()
+
     async def stop(self, seconds: float) -> None:
         """Stop in order: no new wake-ups; effects finish within `seconds` or are released; mail; writes; the store.
 
@@ -184,7 +192,7 @@ class Runtime:
             write_error=self._writer.last_error,
             undeliverable=await self._store.deferred(),
             overdue_ms=max((0, *(self.clock.now_ms() - alarm.due_ms for alarm in earliest))),
-            stalled_seconds=self._alarms.stalled_seconds(),
+            stalled_seconds=self.stalled_seconds(),
             breaker=self.breaker.state,
             open_seconds=self.breaker.open_seconds,
             clock_problem=None if self._guard is None else self._guard.problem,

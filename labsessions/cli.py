@@ -15,7 +15,7 @@ import uvloop
 
 from actors.clock import SystemClock
 from actors.errors import StoreError
-from labsessions import __version__, bootstrap, logs
+from labsessions import __version__, cli_secrets, daemon, logs
 from labsessions.demo import run_demo
 from labsessions.driven import DrivenError, driven_clock
 from labsessions.mockbackend import Fault, FaultError, parse_faults
@@ -40,6 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # a traceback with local variables would show secrets
 )
+
+app.add_typer(cli_secrets.app, name="secrets")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where the data is kept. (default: data)")]
 Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML).")]
@@ -96,9 +98,17 @@ def serve(
         settings = load(flags, os.environ, config)
     except SettingsError as error:
         _refuse(str(error))
-    logs.configure(settings.log.level, settings.log.format, secrets=settings.secrets.to_redact())
+    logging = logs.configure(settings.log.level, settings.log.format, secrets=settings.secrets.to_redact())
     try:
-        uvloop.run(bootstrap.serve(settings, driven_clock(settings, wanted=test_clock)))
+        uvloop.run(
+            daemon.serve(
+                settings,
+                driven_clock(settings, wanted=test_clock),
+                environ=os.environ,
+                read=lambda: load(flags, os.environ, config),
+                logging=logging,
+            )
+        )
     except (StoreError, DrivenError) as error:
         _refuse(str(error))
     except OSError as error:

@@ -52,6 +52,34 @@ def stop_signal() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
+@contextmanager
+def reload_signal(stop: asyncio.Event) -> Iterator[asyncio.Event]:
+    """An event that SIGHUP sets, as long as the block lasts.
+
+    That of a terminal which was closed means something else: then `stop` is set, unless SIGHUP was ignored (nohup).
+    """
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    ends_with_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_DFL and _has_terminal()
+
+    def hung_up() -> None:
+        (stop if ends_with_terminal and not _has_terminal() else asked).set()
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    try:
+        yield asked
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
 def address_of(host: str, port: int) -> str:
     """`http://host:port`, with the brackets that an IPv6 address needs."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -34,9 +34,13 @@ class ServiceReadiness:
         self._health = health
         self._counts = counts
         self._free_bytes = free_bytes
+        self._others = others
+        self.reconfigure(not_configured, min_free_bytes=min_free_bytes)
+
+    def reconfigure(self, not_configured: tuple[str, ...], *, min_free_bytes: int) -> None:
+        """Other things are missing, other room is little, from now on."""
         self._not_configured = not_configured
         self._min_free_bytes = min_free_bytes
-        self._others = others
 
     async def check(self) -> dict[str, Any]:
         """See `ports.Readiness`."""

@@ -72,6 +72,10 @@ class Retention:
         self._busy = busy
         self._kept = kept
         self._last_old = kept.last_old()
+        self.reconfigure(days)
+
+    def reconfigure(self, days: float) -> None:
+        """Keep rows for so long from the next batch on; 0: for ever."""
         self._keep_ms = round(days * MS_PER_DAY)
 
     async def run(self) -> None:
@@ -89,6 +93,8 @@ class Retention:
 
     async def prune(self) -> bool:
         """Delete a batch of rows that are older than the retention; whether there were any."""
+        if not self._keep_ms:
+            return False
         now_ms = self._now_ms()
         during = (iso(now_ms - self._keep_ms), iso(now_ms + self._keep_ms))
         (through,) = [row["through"] for row in await self._query(self._last_old, during)]

@@ -85,6 +85,11 @@ class Process:
             self._process.send_signal(how)
         return await asyncio.wait_for(self._process.wait(), DEADLINE_SECONDS)
 
+    def send(self, what: signal.Signals) -> None:
+        """Send a signal that it lives on after."""
+        assert self._process is not None
+        self._process.send_signal(what)
+
     async def kill(self) -> None:
         """SIGKILL: no chance to say goodbye."""
         await self.end(signal.SIGKILL)

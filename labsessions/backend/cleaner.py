@@ -4,13 +4,10 @@ It decides nothing about sessions and keeps nothing; what a failed attempt leads
 """
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from labsessions import log_lines
-from labsessions.backend.client import BackendSettings, Called, open_client
 from labsessions.backend.reasons import Outage, one_line, shorten
 from labsessions.core.messages import AttemptEnded, Clean
 from labsessions.log_lines import bound_logger
@@ -108,15 +105,6 @@ class Shares:
         share = (self._deadline - self._clock()) / self._calls
         self._calls -= 1
         return share
-
-
-@asynccontextmanager
-async def open_cleaner(
-    settings: BackendSettings, rng: random.Random | None = None, called: Called | None = None
-) -> AsyncIterator[BackendCleaner]:
-    """A cleaner with its own client and connections, for as long as the block lasts; `called` is told of each call."""
-    async with open_client(settings, rng, called) as client:
-        yield BackendCleaner(client)
 
 
 def _up(heard: list[str | None]) -> bool | None:

@@ -42,7 +42,7 @@ class BackendSettings:
     """What a client needs to know. `url` may have a path and a slash at its end; empty means not set.
 
     `quick_retries` are further tries of one call after the first; `max_response_bytes` is the most that is read of
-    an answer; `max_connections` bounds the connections that are open at the same time.
+    an answer; `max_connections` bounds the connections that are open at the same time (0: nothing does).
     """
 
     url: str | None = None
@@ -51,7 +51,7 @@ class BackendSettings:
     gone_statuses: tuple[int, ...] = (410,)
     quick_retries: int = 2
     max_response_bytes: int = 65_536
-    max_connections: int = 100
+    max_connections: int = 0
 
 
 class BackendClient:
@@ -63,11 +63,16 @@ class BackendClient:
     def __init__(
         self, settings: BackendSettings, session: ClientSession, rng: random.Random, called: Called | None = None
     ) -> None:
-        self._settings = settings
         self._called = called or _nobody
         self._http = RetryClient(session, logger=SILENT)
         self._rng = rng
+        self.reconfigure(settings)
+
+    def reconfigure(self, settings: BackendSettings) -> None:
+        """Make calls by other settings from the next one on; the number of connections stays."""
+        self._settings = settings
         self._base = (settings.url or "").rstrip("/")
+        self._headers = {"Authorization": f"Bearer {settings.token}"}
 
     @property
     def missing(self) -> str | None:
@@ -86,18 +91,24 @@ class BackendClient:
         return await self._call("POST", "/api/v1/labs/delete", {"lab_request_id": vm, "user_id": user_id}, seconds)
 
     async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
-        limit = min(seconds, self._settings.call_timeout_seconds)
+        settings = self._settings  # there may be others when the answer comes
+        limit = min(seconds, settings.call_timeout_seconds)
         began = perf_counter()
         retry = QuickRetry(
-            retries=self._settings.quick_retries,
+            retries=settings.quick_retries,
             deadline=asyncio.get_running_loop().time() + limit,
-            max_bytes=self._settings.max_response_bytes,
+            max_bytes=settings.max_response_bytes,
             rng=self._rng,
         )
         try:
             async with asyncio.timeout(limit):
                 response = await self._http.request(
-                    method, self._base + path, retry_options=retry, data=encode(body), allow_redirects=False
+                    method,
+                    self._base + path,
+                    retry_options=retry,
+                    headers=self._headers,
+                    data=encode(body),
+                    allow_redirects=False,
                 )
         except TimeoutError:
             code, reason = reasons.TIMED_OUT, reasons.timed_out(limit)
@@ -105,16 +116,17 @@ class BackendClient:
             code, reason = reasons.kind_of(error), reasons.of_exception(error)
         else:
             self._called(path, str(response.status), perf_counter() - began)
-            return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
+            return await _verdict(response, min(DRAIN_SECONDS, retry.remaining), settings)
         self._called(path, code, perf_counter() - began)
         return reason
 
-    async def _verdict(self, response: ClientResponse, seconds: float) -> str | None:
-        """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
-        body = await read_bounded(response, self._settings.max_response_bytes, seconds)
-        if response.status in SUCCESS or response.status in self._settings.gone_statuses:
-            return None
-        return reasons.of_answer(response, body, secret=self._settings.token or "")
+
+async def _verdict(response: ClientResponse, seconds: float, settings: BackendSettings) -> str | None:
+    """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
+    body = await read_bounded(response, settings.max_response_bytes, seconds)
+    if response.status in SUCCESS or response.status in settings.gone_statuses:
+        return None
+    return reasons.of_answer(response, body, secret=settings.token or "")
 
 
 @asynccontextmanager
@@ -125,7 +137,6 @@ async def open_client(
     session = ClientSession(
         connector=TCPConnector(limit=settings.max_connections),
         headers={
-            "Authorization": f"Bearer {settings.token}",
             "Accept": "application/json",
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # answers are short, and a compressed one could unpack to anything

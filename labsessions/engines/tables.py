@@ -19,7 +19,7 @@ AUDIT = Table("operator_audit", AUDIT_COLUMNS, key=("seq",))
 STEPS = (
     "schema.sql",
     *("schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql"),
-    *("schema_10.sql", "schema_7.sql", "schema_8.sql"),
+    *("schema_10.sql", "schema_7.sql", "schema_8.sql", "schema_9.sql"),
 )
 _NOTHING = State()
 

@@ -1,6 +1,7 @@
 """The route table: which handler answers what. The composition root calls `make_app` and serves the result."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -23,6 +24,12 @@ from labsessions.ports import Readiness, Record, Sessions, Time
 # Any id that isn't empty; aiohttp's own pattern for a variable would refuse braces in it.
 _VARIABLE = (USER_ID, "{user_id:[^/]+}")
 
+RECONFIGURE: Final[web.AppKey[Callable[[ApiOptions, UserTokens | None], None]]] = web.AppKey("reconfigure")
+"""Call it with other options for them to hold from the next request on.
+
+That is tokens, origins, rate, streams and what is not configured; the others count at the start only.
+"""
+
 
 def make_app(
     sessions: Sessions,
@@ -42,15 +49,24 @@ def make_app(
     """
     stream = StreamRoutes(record, options)
     rules: dict[web.AbstractRoute, Rule] = {}
-    door = Door(options, rules, Credentials(options, user_tokens), answered)
+    credentials = Credentials(options, user_tokens)
+    door = Door(options, rules, credentials, answered)
     app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
     app.on_response_prepare.append(door.complete)
     app[RULES] = rules
-    for endpoint, handler in _routes(sessions, readiness, options, stream, groups):
+    routes, overview = _routes(sessions, readiness, options, stream, groups)
+    for endpoint, handler in routes:
         _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
     if time is not None:
         _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
     app.on_shutdown.extend((stream.end, *(group.end for group in groups if group.end is not None)))
+
+    def reconfigure(options: ApiOptions, user_tokens: UserTokens | None) -> None:
+        credentials.reconfigure(options, user_tokens)
+        for part in (door, stream, overview):
+            part.reconfigure(options)
+
+    app[RECONFIGURE] = reconfigure
     return app
 
 
@@ -62,7 +78,7 @@ def _add(app: web.Application, method: str, path: str, scope: Scope, handler: Ha
 
 def _routes(
     sessions: Sessions, readiness: Readiness, options: ApiOptions, stream: StreamRoutes, groups: Sequence[RouteGroup]
-) -> list[tuple[Endpoint, Handler]]:
+) -> tuple[list[tuple[Endpoint, Handler]], Overview]:
     fields = SessionFields(options.max_duration_minutes, sessions.policy.max_total_minutes)
     labs = SessionRoutes(sessions, fields, options.body_seconds)
     health = HealthRoutes(sessions, readiness)
@@ -81,9 +97,10 @@ def _routes(
     ]
     described = (*(endpoint for endpoint, _ in routes), endpoints.DESCRIPTION, endpoints.REFERENCE, endpoints.OVERVIEW)
     description = DescriptionRoutes(options.version, described, fields, groups)
-    return [
-        *routes,
+    overview = Overview(options, described)
+    routes += [
         (endpoints.DESCRIPTION, description.document),
         (endpoints.REFERENCE, description.page),
-        (endpoints.OVERVIEW, Overview(options, described).show),
+        (endpoints.OVERVIEW, overview.show),
     ]
+    return routes, overview

@@ -47,6 +47,10 @@ class Credentials:
     """The tokens that are accepted, prepared for comparison."""
 
     def __init__(self, options: ApiOptions, user_tokens: UserTokens | None = None) -> None:
+        self.reconfigure(options, user_tokens)
+
+    def reconfigure(self, options: ApiOptions, user_tokens: UserTokens | None) -> None:
+        """Accept these tokens, and no others, from the next request on."""
         self._known: _Known = (
             *((token.encode(), _PLATFORM) for token in options.tokens),
             *((token.encode(), _OPERATOR) for token in options.admin_tokens),

@@ -63,8 +63,16 @@ class Door:
         self._answered = answered
         self._rules = rules
         self._credentials = credentials
-        self._rate = RateLimit(options.rate_per_second, options.rate_burst) if options.rate_per_second else None
+        self._limit = (0.0, 0)
+        self._rate: RateLimit | None = None
+        self.reconfigure(options)
+
+    def reconfigure(self, options: ApiOptions) -> None:
+        """Heed other origins and another rate from the next request on; with a new rate all buckets are full."""
         self._headers = CommonHeaders(options.cors_origins)
+        if (limit := (options.rate_per_second, options.rate_burst)) != self._limit:
+            self._limit = limit
+            self._rate = RateLimit(*limit) if options.rate_per_second else None
 
     @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -50,9 +50,13 @@ class Overview:
             "service": SERVICE,
             "version": options.version,
             "endpoints": [endpoint.listed() for endpoint in endpoints],
-            "not_configured": options.not_configured,
         }
+        self.reconfigure(options)
+
+    def reconfigure(self, options: ApiOptions) -> None:
+        """Say that something else is missing from now on."""
+        self._body["not_configured"] = options.not_configured
 
     async def show(self, _: web.Request) -> web.Response:
-        """200, the same at all times."""
+        """200, the same as long as the settings are."""
         return json_answer(self._body)

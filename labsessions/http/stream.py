@@ -32,11 +32,15 @@ class StreamRoutes:
 
     def __init__(self, record: Record | None, options: ApiOptions) -> None:
         self._stored = record
-        self._heartbeat_seconds = options.heartbeat_seconds
         self._send_seconds = options.send_seconds
-        self._most = options.streams_per_user
         self._open: dict[str, dict[asyncio.Event, web.Request]] = {}
         self._ended = False
+        self.reconfigure(options)
+
+    def reconfigure(self, options: ApiOptions) -> None:
+        """Go by another heartbeat and another number of streams from the next stream on."""
+        self._heartbeat_seconds = options.heartbeat_seconds
+        self._most = options.streams_per_user
 
     async def last(self, request: web.Request) -> web.Response:
         """GET …/last: why and when the user's last session ended; 404 if none has."""

@@ -5,7 +5,7 @@ modules: what they need of cryptography takes 40 ms and memory.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import jwt
@@ -90,11 +90,11 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def open_user_tokens(options: JwtOptions, now_ms: Callable[[], int]) -> AsyncIterator[JsonWebTokens]:
-    """The check that these options ask for, as long as the block lasts."""
-    async with AsyncExitStack() as stack:
-        keys: Keys
-        if options.jwks_url:
-            keys = await stack.enter_async_context(open_key_set(options.jwks_url))
-        else:
-            keys = SharedKey(options.hs256_key)
+    """The check by public keys, as long as the block lasts."""
+    async with open_key_set(options.jwks_url) as keys:
         yield JsonWebTokens(options.issuer, options.audience, keys, now_ms)
+
+
+def shared_user_tokens(options: JwtOptions, now_ms: Callable[[], int]) -> JsonWebTokens:
+    """The check by a shared secret."""
+    return JsonWebTokens(options.issuer, options.audience, SharedKey(options.hs256_key), now_ms)

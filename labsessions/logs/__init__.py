@@ -5,12 +5,12 @@ stream. This module knows no event and no setting; and logging must never be wha
 shown, a full disk or a closed pipe costs a line, not the service.
 
 Lines are most of what a request does here, so they are cheap: the lines of one turn of the event loop are written
-together at its end, and structlog's general way from a call to the stream is cut short (`_wrapper`).
+together at its end, and structlog's general way from a call to the stream is cut short (`_drop_below`).
 
 `setup` configures both, `lines` renders, `sink` writes.
 """
 
 from labsessions.logs.lines import REDACTED
-from labsessions.logs.setup import configure
+from labsessions.logs.setup import Logging, configure
 
-__all__ = ["REDACTED", "configure"]
+__all__ = ["REDACTED", "Logging", "configure"]

@@ -76,8 +76,14 @@ class Redactor:
     """Takes secrets and JWTs out of rendered lines, so that nothing that is logged can be forgotten."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets: set[str] = set()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Take these out as well."""
         # As they are, as `repr` writes them, and both as JSON writes them; the longest first, as one may hold another.
-        plain = {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        self._secrets |= {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
+        plain = self._secrets
         shown = plain | {repr(secret)[1:-1] for secret in plain}
         forms = shown | {msgspec.json.encode(form).decode()[1:-1] for form in shown}
         longest_first = sorted(forms, key=len, reverse=True)

@@ -28,11 +28,12 @@ def configure(
     stream: TextIO | None = None,
     *,
     secrets: Iterable[str] = (),
-) -> None:
+) -> "Logging":
     """Send every log line of at least `level` to `stream` (None: stdout), without the `secrets` in it.
 
     `auto` is console on a terminal and JSON elsewhere. May be called again; the last call counts, also for
-    loggers that were used before, unless somebody keeps a bound one (`log_lines.bound_logger`).
+    loggers that were used before, unless somebody keeps a bound one (`log_lines.bound_logger`): what is returned
+    changes these as well.
     """
     stream = sys.stdout if stream is None else stream
     sink = Sink(stream)
@@ -43,24 +44,48 @@ def configure(
         render = [Console(redactor, colors=terminal)]
     else:
         render = [format_exc_info, Json(redactor)]
-    number = logging.getLevelNamesMapping()[level.upper()]
+    logger = type("Logger", (BoundLoggerBase,), {})
     structlog.configure(
         processors=[merge_contextvars, add_log_level, _timestamp, *render],
-        wrapper_class=_wrapper(number),
+        wrapper_class=logger,
         logger_factory=lambda *_names: sink,
         cache_logger_on_first_use=False,
     )
-    _take_over_standard_logging(sink, render, number)
+    _take_over_standard_logging(sink, render)
+    made = Logging(logger, redactor)
+    made.reconfigure(level)
+    return made
 
 
-def _wrapper(least: int) -> type[BoundLoggerBase]:
-    """A structlog logger that drops what is below `least`, with a short way for what it is asked for most.
+class Logging:
+    """What `configure` has set up."""
+
+    def __init__(self, logger: type[BoundLoggerBase], redactor: Redactor) -> None:
+        self._logger = logger
+        self._redactor = redactor
+
+    def reconfigure(self, level: str, secrets: Iterable[str] = ()) -> None:
+        """Drop what is below `level` from now on, and take these `secrets` out of lines as well."""
+        number = logging.getLevelNamesMapping()[level.upper()]
+        _drop_below(number, self._logger)
+        logging.getLogger().setLevel(max(number, logging.INFO))
+        for name in OURS:
+            logging.getLogger(name).setLevel(number)
+        self._redactor.add(secrets)
+
+
+def _drop_below(least: int, logger: type[BoundLoggerBase]) -> None:
+    """Give a structlog logger the methods that drop what is below `least`, with a short way for the usual ones.
 
     The general way fills in positional arguments and copies the fields twice, which took as long as the rendering.
     """
     general = structlog.make_filtering_bound_logger(least)
-    names = [name for name in ("info", "warning", "error") if getattr(logging, name.upper()) >= least]
-    return type("Logger", (general,), {name: _line(name, getattr(general, name)) for name in names})
+    for name, method in vars(general).items():
+        if not name.startswith("__"):
+            setattr(logger, name, method)
+    for name in ("info", "warning", "error"):
+        if getattr(logging, name.upper()) >= least:
+            setattr(logger, name, _line(name, getattr(general, name)))
 
 
 def _line(level: str, general: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,7 +119,7 @@ class _Handler(logging.Handler):
             self._sink.write(self.format(unfilled))
 
 
-def _take_over_standard_logging(sink: Sink, render: list[Processor], level: int) -> None:
+def _take_over_standard_logging(sink: Sink, render: list[Processor]) -> None:
     handler = _Handler(sink)
     handler.setFormatter(
         ProcessorFormatter(
@@ -106,9 +131,6 @@ def _take_over_standard_logging(sink: Sink, render: list[Processor], level: int)
     for other in [other for other in root.handlers if isinstance(other, _Handler)]:
         root.removeHandler(other)
     root.addHandler(handler)
-    root.setLevel(max(level, logging.INFO))
-    for name in OURS:
-        logging.getLogger(name).setLevel(level)
 
 
 def _timestamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,6 +1,7 @@
 """The settings of one run: what can be set, where it is read from, and what is wrong with it.
 
-`load` is the way in. Nothing here reads `os.environ`, writes, or logs; a setting is read once, at the start.
+`load` is the way in. Nothing here reads `os.environ`, writes, or logs; settings are read at the
+start, and again when the service is told to (`reload`).
 """
 
 from labsessions.settings.load import load

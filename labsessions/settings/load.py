@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Where pydantic's own words show a Python class.
 MESSAGES = {"path_type": "input should be a path"}
 CREDENTIALS_IN_URL = re.compile(r"//[^/\s]*@")  # refused, and no reason to show them
+DEFAULT_DATA_DIR = Settings.model_fields["data_dir"].default
 LONGEST_VALUE = 80  # of a wrong value in a message: enough to recognise it
 
 
@@ -28,14 +29,8 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path
 
     Raises SettingsError, which names every fault and no secret.
     """
-    if config_file is None and (named := environ.get(sources.CONFIG)):
-        config_file = Path(named)
-    named_by = (
-        sources.flags_layer(flags),
-        sources.environment_layer(environ),
-        sources.file_layer(config_file),
-    )
-    layers = (*named_by, sources.secrets_layer(environ, sources.webhook_names(named_by)))
+    plain = _plain(flags, environ, config_file)
+    layers = (*plain, sources.secrets_layer(environ, _data_dir(plain), sources.webhook_names(plain)))
     faults = [fault for layer in layers for fault in layer.faults]
     # pydantic-settings' own seam: it merges these layers and reads nothing else. (By `**`: mypy sees fields only.)
     sources_only: dict[str, Any] = {"_build_sources": (layers, {})}
@@ -46,6 +41,32 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path
     if faults:
         raise SettingsError(faults) from None  # the cause would show the values of secrets
     return settings
+
+
+def find_data_dir(flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None = None) -> Path:
+    """The `data_dir` that `load` would find, whatever the secrets are. Raises SettingsError."""
+    layers = _plain(flags, environ, config_file)
+    if faults := [fault for layer in layers for fault in layer.faults]:
+        raise SettingsError(faults)
+    found = _data_dir(layers)
+    if found is None:
+        raise SettingsError(["data_dir: input should be a path"])
+    return found
+
+
+def _plain(
+    flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None
+) -> tuple[Layer, Layer, Layer]:
+    """All layers but that of the secrets."""
+    if config_file is None and (named := environ.get(sources.CONFIG)):
+        config_file = Path(named)
+    return sources.flags_layer(flags), sources.environment_layer(environ), sources.file_layer(config_file)
+
+
+def _data_dir(layers: Sequence[Layer]) -> Path | None:
+    """Where secrets may lie; None if the setting is faulty, which is reported on its own."""
+    found = next((found[0] for layer in layers if (found := layer.get(("data_dir",)))), DEFAULT_DATA_DIR)
+    return Path(found) if isinstance(found, str | Path) else None
 
 
 def _fault(details: "ErrorDetails", layers: Sequence[Layer]) -> str:

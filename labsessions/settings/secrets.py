@@ -1,8 +1,9 @@
 """The secrets: where they are read from and what a valid one is. They exist nowhere else in the settings.
 
 A secret comes from the environment variable NAME, else from the file that NAME_FILE names, else from the file
-NAME in `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential). Empty counts as not set. A message about a secret
-names the variable and the file, and must never show the value.
+NAME in `$CREDENTIALS_DIRECTORY` (systemd's LoadCredential), else from the file NAME in the folder `secrets` of the data
+directory (`secrets set`). Empty counts as not set. A message about a secret names the variable and the file, and must
+never show the value.
 """
 
 import base64
@@ -41,6 +42,8 @@ FIELDS: Final = {
 
 # The secret of the webhook `ops`, by whose rules names are made: WEBHOOK_OPS_SECRET.
 _OF_WEBHOOK: Final = "WEBHOOK_{}_SECRET"
+# Below the data directory: what `secrets set` has stored.
+FOLDER: Final = "secrets"
 
 # What a header can carry without quoting: visible ASCII.
 SENDABLE = re.compile(r"[!-~]+")
@@ -73,7 +76,7 @@ class Found(NamedTuple):
     origin: str
 
 
-def find(name: str, environ: Mapping[str, str]) -> Found | None:
+def find(name: str, environ: Mapping[str, str], data_dir: Path | None = None) -> Found | None:
     """The secret `name`, or None if it is set nowhere. Never raises: what cannot be read is `Unreadable`."""
     value, path = environ.get(name, "").strip(), environ.get(f"{name}_FILE", "")
     if value and path:
@@ -83,8 +86,12 @@ def find(name: str, environ: Mapping[str, str]) -> Found | None:
     if path:
         return _read(Path(path), f"{name}_FILE={path}")
     directory = environ.get("CREDENTIALS_DIRECTORY", "")
-    if directory:
-        return _read(Path(directory, name), f"{name} in CREDENTIALS_DIRECTORY={directory}", may_be_absent=True)
+    if directory and (
+        found := _read(Path(directory, name), f"{name} in CREDENTIALS_DIRECTORY={directory}", may_be_absent=True)
+    ):
+        return found
+    if data_dir is not None:
+        return _read(stored := data_dir / FOLDER / name, str(stored), may_be_absent=True)
     return None
 
 

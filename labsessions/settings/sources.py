@@ -119,13 +119,16 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     return layer
 
 
-def secrets_layer(environ: Mapping[str, str], webhooks: Iterable[str] = ()) -> Layer:
-    """The secrets, by the names that the contract gives them, and those of the webhooks of these names."""
+def secrets_layer(environ: Mapping[str, str], data_dir: Path | None, webhooks: Iterable[str] = ()) -> Layer:
+    """The secrets, by the names that the contract gives them, and those of the webhooks of these names.
+
+    `data_dir` may hold some.
+    """
     layer = Layer()
     keys: dict[str, Key] = {name: ("secrets", field) for name, field in secrets.FIELDS.items()}
     keys |= {secrets.of_webhook(webhook): ("secrets", "webhooks", webhook) for webhook in webhooks}
     for name, key in keys.items():
-        if found := secrets.find(name, environ):
+        if found := secrets.find(name, environ, data_dir):
             layer.add(key, found.value, found.origin)
     return layer
 

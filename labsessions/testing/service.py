@@ -102,8 +102,8 @@ def _run(data_dir: Path, settings: dict[str, Any], ready: "Future[LabService]", 
             chosen = {"port": 0, "backend": {"breaker_failures": 0}, **settings, "secrets": secrets}
             wanted = Settings(data_dir=data_dir, **chosen)
             clock = ManualClock(time.time_ns() // 1_000_000)
-            async with bootstrap.service(wanted, clock) as url:
-                ready.set_result(LabService(url, backend, asyncio.get_running_loop()))
+            async with bootstrap.service(wanted, clock) as service:
+                ready.set_result(LabService(service.address, backend, asyncio.get_running_loop()))
                 await over.wait()
 
     try:

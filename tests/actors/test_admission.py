@@ -8,6 +8,7 @@ import pytest
 from actor_kit import virtual
 
 from actors.admission import Admission, Limits, Slot
+from actors.breaker import BreakerLimits
 from actors.storage import Lane
 
 FIRST, RETRY = Lane.FIRST, Lane.RETRY
@@ -267,3 +268,79 @@ async def test_admission_that_never_started_can_be_stopped() -> None:
     await admission.stop()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(admission.acquire(FIRST), timeout=1)
+
+
+def admit(admission: Admission, limits: Limits) -> None:
+    """Go by other limits."""
+    admission.reconfigure(limits, BreakerLimits())
+
+
+@virtual
+async def test_other_limits_count_from_now_on() -> None:
+    """More slots go to who waits, at once; with fewer nobody is granted one until so many are free."""
+    async with admitting(Limits(slots=1, slow_slots=0)) as admission:
+        queue = Queue(admission)
+        queue.wait(FIRST, "a", "b", "c", "d")
+        await settle()
+        assert queue.granted == ["a"]
+
+        admit(admission, Limits(slots=3, slow_slots=0))
+        await settle()
+        assert queue.granted == ["a", "b", "c"]
+
+        admit(admission, Limits(slots=2, slow_slots=0))
+        queue.slots["a"].release()
+        await settle()
+        assert queue.granted == ["a", "b", "c"]
+        queue.slots["b"].release()
+        await settle()
+        assert queue.granted == ["a", "b", "c", "d"]
+
+
+@virtual
+async def test_another_rate_counts_from_now_on() -> None:
+    """Who would have waited long by the old one goes at once; a rate that begins paces what comes then."""
+    async with admitting(Limits(slots=100, rate_per_second=0.001)) as admission:
+        queue = Queue(admission)
+        queue.wait(FIRST, "a", "b", "c")
+        await settle()
+        assert queue.granted == ["a"]
+
+        admit(admission, Limits(slots=100))
+        await settle()
+        assert queue.granted == ["a", "b", "c"]
+
+        admit(admission, Limits(slots=100, rate_per_second=1))
+        queue.wait(FIRST, "d", "e")
+        await settle()
+        assert queue.granted == ["a", "b", "c", "d"]
+        await asyncio.sleep(1)
+        assert queue.granted == ["a", "b", "c", "d", "e"]
+
+
+@virtual
+async def test_the_same_rate_goes_on_as_it_was() -> None:
+    """Reading the settings again and again must not let more through."""
+    limits = Limits(slots=100, rate_per_second=1)
+    async with admitting(limits) as admission:
+        queue = Queue(admission)
+        queue.wait(FIRST, "a", "b", "c")
+        for _ in range(5):
+            await settle()
+            admit(admission, limits)
+        assert queue.granted == ["a"]
+
+
+@virtual
+async def test_other_limits_before_the_start() -> None:
+    """Nothing is granted before it."""
+    admission = Admission(Limits(slots=1))
+    queue = Queue(admission)
+    queue.wait(FIRST, "a", "b")
+    admit(admission, Limits(slots=2, rate_per_second=1000))
+    await settle()
+    assert queue.granted == []
+    admission.start()
+    await asyncio.sleep(0.1)
+    assert queue.granted == ["a", "b"]
+    await admission.stop()

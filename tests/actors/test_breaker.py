@@ -288,3 +288,49 @@ async def test_a_probe_without_a_verdict_is_followed_by_the_next_waiter() -> Non
         await asyncio.sleep(0.1)
         assert len(granted) == 2
         assert granted[1][1].probe is not None
+
+
+@virtual
+async def test_one_that_is_switched_off_closes() -> None:
+    """Whatever it was doing; no timer is left, and later failures count for nothing."""
+    for state in (OPEN, HALF_OPEN, RECOVERING):
+        one = breaker()
+        fail(one, 3)
+        if state is not OPEN:
+            await asyncio.sleep(5)
+            one.granted()
+        if state is RECOVERING:
+            one.answered()
+        assert one.state is state
+        one.reconfigure(BreakerLimits(failures=0), 4)
+        assert (one.state, one.admits(1000)) == (CLOSED, True)
+        await asyncio.sleep(100)
+        fail(one, 100)
+        assert one.state is CLOSED
+
+
+@virtual
+async def test_a_pause_is_cut_to_a_shorter_longest() -> None:
+    """The probe comes after that from now on, and so do later ones; a longer one moves nothing."""
+    one = breaker(BreakerLimits(failures=1, pause_seconds=1000, longest_pause_seconds=1000))
+    fail(one, 1)
+    one.reconfigure(BreakerLimits(failures=1, pause_seconds=2, longest_pause_seconds=2), 4)
+    assert 1.9 <= await fail_probe(one) <= 2.1
+    one.reconfigure(BreakerLimits(failures=1, pause_seconds=2, longest_pause_seconds=2000), 4)
+    assert 1.9 <= await fail_probe(one) <= 2.1
+    one.stop()
+
+
+@virtual
+async def test_more_slots_grow_back_after_an_outage() -> None:
+    """As many as there are now."""
+    one = breaker(slots=2)
+    fail(one, 3)
+    await asyncio.sleep(5)
+    one.granted()
+    one.answered()
+    one.reconfigure(LIMITS, 3)
+    one.answered()
+    assert (one.state, one.admits(1), one.admits(2)) == (RECOVERING, True, False)
+    one.answered()
+    assert one.state is CLOSED

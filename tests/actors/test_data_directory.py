@@ -29,10 +29,10 @@ else:
 
 
 @contextmanager
-def claiming(path: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def claiming(path: Path, script: str = CLAIM) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Another process that claims the directory, and its first line. It goes on until its input ends."""
     with subprocess.Popen(  # noqa: S603 - our own interpreter and our own script
-        [sys.executable, "-c", CLAIM, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         yield process, process.stdout.readline().strip()
@@ -105,3 +105,41 @@ def test_the_room_is_that_of_its_file_system(tmp_path: Path) -> None:
     assert free % seen.f_frsize == 0
     with pytest.raises(OSError, match="No such file"):
         DataDirectory(tmp_path / "none").free_bytes()
+
+
+ANNOUNCE = CLAIM.replace('    print("claimed"', '    directory.announce()\n    print("claimed"')
+
+
+def test_who_heeds_hangup_is_known_while_it_holds_the_directory(tmp_path: Path) -> None:
+    """Nobody before; the process while it lives; nobody after it was killed, though its id is still there."""
+    directory = DataDirectory(tmp_path / "data")
+    assert directory.announced() is None
+    with claiming(directory.path, ANNOUNCE) as (holder, _):
+        assert directory.announced() == holder.pid
+        holder.kill()
+        holder.wait()
+    assert (directory.path / "pid").exists()
+    assert directory.announced() is None
+
+
+def test_who_holds_it_and_would_die_of_a_hangup_is_not_known(tmp_path: Path) -> None:
+    """One that has announced nothing, as a restore; what an earlier one has left is removed."""
+    directory = DataDirectory(tmp_path / "data")
+    directory.path.mkdir()
+    (directory.path / "pid").write_text("1\n")
+    directory.claim()
+    assert not (directory.path / "pid").exists()
+    assert directory.announced() is None
+    directory.announce()
+    assert directory.announced() == os.getpid()
+    directory.release()
+    assert not (directory.path / "pid").exists()
+
+
+@pytest.mark.parametrize("other", ["1", "999999999", "nonsense", ""])
+def test_an_id_that_is_anothers_is_not_believed(tmp_path: Path, other: str) -> None:
+    """One of another container means another process here: only who has the lock open is meant."""
+    directory = DataDirectory(tmp_path)
+    with claiming(directory.path, ANNOUNCE):
+        (directory.path / "pid").write_text(other)
+        assert directory.announced() is None

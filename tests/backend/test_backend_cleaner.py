@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from cleaners import open_cleaner
 from msgspec import structs
 from structlog.testing import capture_logs
 
 from labsessions import log_lines
-from labsessions.backend import BackendCleaner, BackendSettings, open_cleaner
+from labsessions.backend import BackendCleaner, BackendSettings
 from labsessions.backend.cleaner import Shares
 from labsessions.core.messages import AttemptEnded, Clean
 from labsessions.mockbackend import Drop, Fault, Hang, Lost, MockBackend, Slow, Status, running

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import unused_port
+from aiohttp.test_utils import TestServer, unused_port
 from pytest_aiohttp import AiohttpServer
 
 from labsessions.backend import BackendClient, BackendSettings
@@ -23,6 +23,7 @@ from labsessions.mockbackend import (
     MockBackend,
     NonJson,
     Redirect,
+    Slow,
     Status,
     make_app,
     running,
@@ -412,3 +413,43 @@ async def test_each_call_is_told_once_with_its_outcome(mock: MockBackend, fault:
     async with open_client(settings, called=called) as client:
         await client.delete_vm("vm-1", "ann", 1)
     assert told == [("/api/v1/labs/delete", code)]
+
+
+async def test_other_settings_count_from_the_next_call_on(mock: MockBackend) -> None:
+    """Address, token and what confirms; a call that is under way ends as it has begun."""
+    async with running(token="other") as other, client_for("", token=None) as client:
+        assert await client.delete_vm("vm-0", "ann", CALL_SECONDS) is not None
+        client.reconfigure(BackendSettings(url=mock.url, token=TOKEN, quick_retries=0))
+        assert client.missing is None
+        mock.add_fault(Slow(seconds=0.2, times=1))
+        under_way = asyncio.create_task(client.delete_vm("vm-1", "ann", CALL_SECONDS))
+        await mock.wait_for_calls(1)
+        client.reconfigure(BackendSettings(url=f"{other.url}/", token="other", gone_statuses=(404,), quick_retries=0))
+        other.add_fault(Status(status=404, times=1))
+        assert await client.delete_vm("vm-2", "ann", CALL_SECONDS) is None
+        assert await client.delete_vm("vm-3", "ann", CALL_SECONDS) is None
+        assert await under_way is None
+        assert [call.lab_request_id for call in mock.calls()] == ["vm-1"]
+        assert [(call.lab_request_id, call.authorized) for call in other.calls()] == [("vm-2", True), ("vm-3", True)]
+
+
+async def test_a_call_that_is_under_way_hides_the_token_that_it_was_made_with() -> None:
+    """Though there is another one by now: a backend may repeat what it was sent."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def repeat(request: web.Request) -> web.Response:
+        asked.set()
+        await go_on.wait()
+        return web.json_response({"error": request.headers["Authorization"]}, status=400)
+
+    app = web.Application()
+    app.router.add_post("/api/v1/labs/delete", repeat)
+    async with TestServer(app) as server, client_for(str(server.make_url("/"))) as client:
+        under_way = asyncio.create_task(client.delete_vm("vm-1", "ann", CALL_SECONDS))
+        await asked.wait()
+        client.reconfigure(BackendSettings(url="http://127.0.0.1:1", token="other", gone_statuses=(400,)))
+        go_on.set()
+        reason = await under_way
+    assert reason is not None
+    assert "HTTP 400" in reason
+    assert TOKEN not in reason

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import aiohttp
 import pytest
+from cleaners import open_cleaner
 
-from labsessions.backend import BackendCleaner, BackendSettings, open_cleaner, reasons
+from labsessions.backend import BackendCleaner, BackendSettings, reasons
 from labsessions.backend.reasons import OUTAGES, Outage
 from labsessions.core.messages import Clean
 from labsessions.mockbackend import Drop, Fault, Hang, Status, running

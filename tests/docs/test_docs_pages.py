@@ -5,6 +5,7 @@ import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -27,13 +28,16 @@ def anchors(page: Path) -> set[str]:
 
 
 def flags_of_commands() -> dict[str, set[str]]:
-    """The flags of each command of the command line."""
+    """The flags of each command of the command line; those of a group are those of its commands."""
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    return {
-        name: {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
-        for name, command in group.commands.items()
-    }
+    return {name: _flags_of(command) for name, command in group.commands.items()}
+
+
+def _flags_of(command: Any) -> set[str]:
+    commands = [command, *getattr(command, "commands", {}).values()]
+    parameters = [parameter for each in commands for parameter in each.params]
+    return {flag for parameter in parameters for flag in parameter.opts if flag.startswith("-")}
 
 
 def flags_in(pages: str) -> set[str]:

@@ -179,3 +179,23 @@ async def test_what_other_parts_report_is_a_problem_too() -> None:
         "wake-ups that cannot be delivered",
         "the webhook ops is disabled",
     ]
+
+
+async def test_other_settings_count_from_the_next_look_on() -> None:
+    """What is missing, and how little room is a problem."""
+
+    async def of_runtime() -> Health:
+        return FINE
+
+    async def of_tables() -> Counts:
+        return NONE
+
+    async def of_disk() -> int:
+        return 100 * MIB
+
+    readiness = ServiceReadiness(of_runtime, of_tables, of_disk, ("A",), min_free_bytes=100 * MIB)
+    assert (await readiness.check())["not_configured"] == ["A"]
+    readiness.reconfigure((), min_free_bytes=100 * MIB)
+    assert (await readiness.check())["problems"] == []
+    readiness.reconfigure((), min_free_bytes=100 * MIB + 1)
+    assert len((await readiness.check())["problems"]) == 1

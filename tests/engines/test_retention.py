@@ -99,3 +99,20 @@ def test_a_store_in_trouble_is_tried_again_later() -> None:
         assert store.pruned == [1]
 
     run_virtual(main())
+
+
+def test_another_retention_counts_from_the_next_batch_on() -> None:
+    """0 keeps all, and asks nothing of the store; from there to days it begins again."""
+
+    async def main() -> None:
+        store = Store(3)
+        retention = Retention(store.query, store.commit, lambda: EPOCH_MS, lambda: False, days=0)
+        assert not await retention.prune()
+        assert (store.asked, store.pruned) == ([], [])
+        retention.reconfigure(1)
+        assert await retention.prune()
+        retention.reconfigure(0)
+        assert not await retention.prune()
+        assert store.pruned == [1]
+
+    run_virtual(main())

@@ -379,3 +379,38 @@ def test_lines_can_be_captured() -> None:
         logger.info("captured", user_id="u")
     assert captured == [{"event": "captured", "user_id": "u", "log_level": "info"}]
     assert [line["event"] for line in json_lines(stream)] == ["before"]
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["new", "bound before"])
+def test_the_level_changes_in_place(*, bound: bool) -> None:
+    """For loggers that somebody keeps as well, ours and the standard library's."""
+    stream = io.StringIO()
+    made = logs.configure("info", "json", stream)
+    log = structlog.get_logger().bind() if bound else structlog.get_logger()
+    for level in ("warning", "info", "error", "debug"):
+        made.reconfigure(level)
+        for said in ("debug", "info", "warning", "error"):
+            getattr(log, said)(f"{said} at {level}")
+            getattr(logging.getLogger("actors.x"), said)(f"{said} at {level}, standard")
+    seen = [line["event"] for line in json_lines(stream)]
+    names = ("debug", "info", "warning", "error")
+    expected = [
+        f"{said} at {level}{kind}"
+        for level in ("warning", "info", "error", "debug")
+        for said in names[names.index(level) :]
+        for kind in ("", ", standard")
+    ]
+    assert seen == expected
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_new_secrets_are_redacted_and_old_ones_stay_so(format_: Any) -> None:
+    """By a logger that was bound before: what is under way may still speak of the old one."""
+    stream = io.StringIO()
+    made = logs.configure("info", format_, stream, secrets=["old-s3cret"])
+    log = structlog.get_logger().bind()
+    made.reconfigure("info", ["new-s3cret", "short"])
+    log.info("said", of="old-s3cret and new-s3cret, cut short")
+    assert "s3cret" not in stream.getvalue()
+    assert stream.getvalue().count("[redacted]") == 2
+    assert "cut short" in stream.getvalue()

@@ -258,3 +258,28 @@ def test_what_to_redact() -> None:
     secrets = load({}, environ | {"JWT_HS256_KEY": KEY} | ISSUED).secrets
     assert set(secrets.to_redact()) == {"a", "b", "c", "d", "x", KEY}
     assert Secrets().to_redact() == ()
+
+
+def test_the_data_directory_comes_last(tmp_path: Path) -> None:
+    """What `secrets set` has stored counts where nothing else is set, wherever the directory is named."""
+    data = tmp_path / "data"
+    data.mkdir()
+    secret_files(data / "secrets", "stored")
+    credentials = secret_files(tmp_path / "credentials", "credential")
+    (credentials / "API_TOKEN").unlink()
+    named = ISSUED | {"LABSESSIONS_DATA_DIR": str(data)}
+    config = tmp_path / "c.toml"
+    config.write_text(f'data_dir = "{data}"\n', "utf-8")
+    assert revealed(load({"data_dir": data}, ISSUED)) == shown("stored")
+    assert revealed(load({}, named)) == revealed(load({}, ISSUED, config)) == shown("stored")
+    mixed = shown("credential") | {"API_TOKEN": shown("stored")["API_TOKEN"]}
+    assert revealed(load({}, named | {"CREDENTIALS_DIRECTORY": str(credentials)})) == mixed
+    assert revealed(load({}, ISSUED)) == {}
+
+
+def test_a_stored_secret_that_cannot_be_read(tmp_path: Path) -> None:
+    """The fault names the file."""
+    path = tmp_path / "secrets" / "API_TOKEN"
+    path.mkdir(parents=True)
+    fault = f"API_TOKEN from {path}: cannot read {path}: Is a directory"
+    assert faults({"LABSESSIONS_DATA_DIR": str(tmp_path)}) == [fault]
