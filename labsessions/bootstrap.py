@@ -19,11 +19,12 @@ from actors.driven import DrivenTime
 from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
-from labsessions import __version__
+from labsessions import __version__, logs
 from labsessions.backend import BackendSettings, open_cleaner
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.feed import Feed
+from labsessions.http.admin.log import LogRoutes
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.options import ApiOptions, JwtOptions
@@ -88,6 +89,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         )
         options = _api(settings, missing)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
+        log_routes = LogRoutes(logs.live, options)
         runner = Runner(
             make_app(
                 engine,
@@ -96,6 +98,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
+                groups=(log_routes.group(),),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
@@ -103,6 +106,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        stack.callback(log_routes.end)
         await web.TCPSite(runner, settings.host, settings.port).start()
         address = address_of(settings.host, runner.addresses[0][1])
         log.info("labsessions is listening", address=address, version=__version__, data_dir=str(settings.data_dir))
