@@ -11,7 +11,7 @@ from aiohttp import web
 
 from actors.admission import Limits
 from actors.alarms import LONGEST_BACKOFF_SECONDS
-from actors.breaker import BreakerLimits
+from actors.breaker import BreakerLimits, BreakerState
 from actors.clock import Clock, SystemClock
 from actors.clock_guard import ClockGuard, GuardLimits
 from actors.directory import DataDirectory
@@ -20,15 +20,17 @@ from actors.runtime import Residency, Runtime
 from actors.sqlite import SqliteStore, open_store
 from actors.testing import ManualClock
 from labsessions import __version__, logs
-from labsessions.backend import BackendSettings, open_cleaner
+from labsessions.backend import BackendCleaner, BackendClient, BackendInventory, BackendSettings, open_client
 from labsessions.engines.embedded import EmbeddedEngine
 from labsessions.engines.tables import schema
 from labsessions.feed import Feed
 from labsessions.http.admin.log import LogRoutes
+from labsessions.http.admin.orphans import OrphanRoutes
 from labsessions.http.app import make_app
 from labsessions.http.credentials import UserTokens
 from labsessions.http.options import ApiOptions, JwtOptions
 from labsessions.http.server import Runner
+from labsessions.orphans import OrphanHunt
 from labsessions.process import address_of, calm_collector, open_many_files, stop_signal, write_ready_file
 from labsessions.readiness import ServiceReadiness
 from labsessions.repository import Repository
@@ -71,7 +73,8 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         directory.claim()
         stack.callback(directory.release)
         store = await open_store(settings.data_dir / DATABASE, (schema(),))
-        cleaner = await stack.enter_async_context(open_cleaner(_backend(settings)))
+        client = await stack.enter_async_context(open_client(_backend(settings)))
+        cleaner = BackendCleaner(client)
         runtime = _runtime(settings, store, clock or SystemClock())
         stack.push_async_callback(runtime.stop, settings.shutdown_seconds * EFFECTS_SHARE)
         feed = Feed()
@@ -90,6 +93,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
         options = _api(settings, missing)
         user_tokens = await _user_tokens(settings, engine.now_ms, stack)
         log_routes = LogRoutes(logs.live, options)
+        orphans = _orphans(settings, client, store, repository, runtime)
         runner = Runner(
             make_app(
                 engine,
@@ -98,7 +102,7 @@ async def service(settings: Settings, clock: ManualClock | None = None) -> Async
                 None if clock is None else DrivenTime(clock, runtime),
                 user_tokens,
                 record=repository,
-                groups=(log_routes.group(),),
+                groups=(log_routes.group(), OrphanRoutes(orphans, options).group()),
             ),
             keepalive_timeout=options.idle_seconds,
             access_log=None,  # the handlers write their own lines (CONTRACT §4)
@@ -140,6 +144,20 @@ def _retention(settings: Settings, store: SqliteStore, runtime: Runtime) -> Rete
         busy=lambda: len(runtime.effects) > 0,
         days=settings.events.retention_days,
     )
+
+
+def _orphans(
+    settings: Settings, client: BackendClient, store: SqliteStore, repository: Repository, runtime: Runtime
+) -> OrphanHunt | None:
+    """What finds VMs that nobody speaks of; None where the backend has no list."""
+    if not settings.backend.list_path:
+        return None
+
+    def held() -> str | None:
+        return None if runtime.breaker.state is BreakerState.CLOSED else "the backend is down (circuit breaker)"
+
+    inventory = BackendInventory(client, settings.backend.list_path)
+    return OrphanHunt(inventory, client, store.query, repository.span, runtime.clock.now_ms, held)
 
 
 def _runtime(settings: Settings, store: SqliteStore, clock: Clock) -> Runtime:

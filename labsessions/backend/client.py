@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp_retry import RetryClient
@@ -19,9 +19,11 @@ from msgspec.json import encode
 
 from labsessions.backend import reasons
 from labsessions.backend.answers import read_bounded
+from labsessions.backend.reasons import Outage
 from labsessions.backend.retry import DRAIN_SECONDS, QuickRetry
 
 SUCCESS: Final = range(200, 300)
+OK: Final = 200
 
 # aiohttp-retry logs the repr of exceptions, and some of those repeat what the backend sent. A logger outside of the
 # tree stays silent however logging is configured.
@@ -45,10 +47,18 @@ class BackendSettings:
     max_connections: int = 100
 
 
+class Document(NamedTuple):
+    """What was read; `goes_on`: the backend says that there is a next page."""
+
+    body: bytes
+    goes_on: bool
+
+
 class BackendClient:
     """The two calls of CONTRACT §2. Each returns None if it was confirmed, else the reason why not.
 
-    Neither raises but on cancellation, and neither takes longer than `seconds` or the call timeout.
+    Neither raises but on cancellation, and neither takes longer than `seconds` or the call timeout. `document` is for
+    what a backend may offer beside them.
     """
 
     def __init__(self, settings: BackendSettings, session: ClientSession, rng: random.Random) -> None:
@@ -73,24 +83,50 @@ class BackendClient:
         """Step 2: delete one VM."""
         return await self._call("POST", "/api/v1/labs/delete", {"lab_request_id": vm, "user_id": user_id}, seconds)
 
+    async def document(self, path: str, max_bytes: int) -> Document | str:
+        """GET a document, whole and of at most so many bytes; or the reason why there is none."""
+        limit = self._settings.call_timeout_seconds
+        retry = self._retry(limit)
+        response = await self._send("GET", path, limit, retry)
+        if isinstance(response, str):
+            return response
+        body = await read_bounded(response, max_bytes, retry.remaining)
+        if response.status != OK:
+            short = None if body is None or len(body) > self._settings.max_response_bytes else body
+            return reasons.of_answer(response, short, secret=self._settings.token or "")
+        if body is None:
+            return f"the answer broke off, took too long, or is longer than {max_bytes} bytes"
+        return Document(body, goes_on="next" in response.links)
+
     async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
         limit = min(seconds, self._settings.call_timeout_seconds)
-        retry = QuickRetry(
+        retry = self._retry(limit)
+        response = await self._send(method, path, limit, retry, encode(body))
+        if isinstance(response, str):
+            return response
+        return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
+
+    def _retry(self, limit: float) -> QuickRetry:
+        return QuickRetry(
             retries=self._settings.quick_retries,
             deadline=asyncio.get_running_loop().time() + limit,
             max_bytes=self._settings.max_response_bytes,
             rng=self._rng,
         )
+
+    async def _send(
+        self, method: str, path: str, limit: float, retry: QuickRetry, body: bytes | None = None
+    ) -> ClientResponse | Outage:
+        """The answer, its body still to be read; or the reason why there is none."""
         try:
             async with asyncio.timeout(limit):
-                response = await self._http.request(
-                    method, self._base + path, retry_options=retry, data=encode(body), allow_redirects=False
+                return await self._http.request(
+                    method, self._base + path, retry_options=retry, data=body, allow_redirects=False
                 )
         except TimeoutError:
             return reasons.timed_out(limit)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this call's failure and not the cleaner's
             return reasons.of_exception(error)
-        return await self._verdict(response, min(DRAIN_SECONDS, retry.remaining))
 
     async def _verdict(self, response: ClientResponse, seconds: float) -> str | None:
         """None for a confirmation. The body is read for the sake of the connection and of the words in an error."""
