@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labsessions.cli.root import EXIT_FAULTY, Config, DataDir, Json, app, settings_of_data, stop
+from labsessions.cli.root import DATA, EXIT_FAULTY, Config, DataDir, Json, app, settings_of_data, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from labsessions.core.model import Session
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def backup(
     target: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)],
     *,
@@ -31,7 +31,7 @@ def backup(
     _copy("Backing up", lambda progress: back_up(directory, target, progress, force=force))
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def restore(
     source: Annotated[Path, typer.Argument(help="The backup, or a copied data folder.", show_default=False)],
     *,
@@ -70,7 +70,7 @@ def _copy(what: str, work: "Callable[[Progress], Copied]") -> None:
         )
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def doctor(
     *,
     config: Config = None,
@@ -92,7 +92,7 @@ def doctor(
         raise typer.Exit(EXIT_FAULTY)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def reanchor(
     users: Annotated[list[str] | None, typer.Argument(help="Only the sessions of these users.")] = None,
     *,

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from labsessions.cli.root import EXIT_CANNOT_START, app
+from labsessions.cli.root import EXIT_CANNOT_START, PROVE, app
 
 
-@app.command()
+@app.command(rich_help_panel=PROVE)
 def demo() -> None:
     """Show the service at work on five labs of a few seconds; exit status 1 if one goes differently than expected."""
     from labsessions.demo import run_demo
@@ -17,7 +17,7 @@ def demo() -> None:
     raise typer.Exit(asyncio.run(run_demo()))
 
 
-@app.command()
+@app.command(rich_help_panel=PROVE)
 def bench(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Small numbers: a minute or two, not half an hour.")] = False,
@@ -48,7 +48,7 @@ def bench(
     raise typer.Exit(run_bench(options))
 
 
-@app.command()
+@app.command(rich_help_panel=PROVE)
 def simulate(
     *,
     seed: Annotated[int | None, typer.Option(min=0, help="The first seed. (default: any)")] = None,

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 EXIT_FAULTY: Final = 1
 EXIT_CANNOT_START: Final = 2
 
+# What `--help` groups the commands by.
+SERVE: Final = "Serving"
+OPERATE: Final = "Operating a running service"
+DATA: Final = "Its data"
+PROVE: Final = "Seeing that it works"
+
 app = typer.Typer(
     name="labsessions",
     help="Keeps track of running labs and cleans them up when their time is over. Without a command: serve.",

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from labsessions.cli.root import Config, DataDir, ReadyFile, app, refuse
+from labsessions.cli.root import SERVE, Config, DataDir, ReadyFile, app, refuse
 
 if TYPE_CHECKING:
     from labsessions.mockbackend import Fault
 
 
-@app.command()
+@app.command(rich_help_panel=SERVE)
 def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on. (default: 127.0.0.1)")] = None,
@@ -52,7 +52,7 @@ def serve(
         refuse(f"cannot listen on {settings.host} port {settings.port}: {error}")
 
 
-@app.command("mock-backend")
+@app.command("mock-backend", rich_help_panel=SERVE)
 def mock_backend(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
