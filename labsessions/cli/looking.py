@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from labsessions.cli.operating import DEFAULT_URL, Url, User, ask, fail, show_json, wrong
+from labsessions.cli.operating import DEFAULT_URL, Url, User, ask, fail, plain, show_json, wrong
 from labsessions.cli.root import EXIT_FAULTY, OPERATE, Json, app
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def sessions(
     lab: Annotated[str | None, typer.Option(help="Only those of this labId.")] = None,
     group: Annotated[str | None, typer.Option(help="Only those of this labGroupID.")] = None,
     query: Annotated[
-        str | None, typer.Option("--query", "-q", help="Beginning of a user_id; or an id or lab_request_id.")
+        str | None, typer.Option("--query", help="Beginning of a user_id; or an id or lab_request_id.")
     ] = None,
     error: Annotated[str | None, typer.Option(help="Only those with this in their last error.")] = None,
     order: Annotated[str, typer.Option(help="What comes first: by expires_at or by user_id.")] = "expires_at",
@@ -125,15 +125,19 @@ def history(
     if json:
         show_json(found)
         return
-    from labsessions.cli.tables import csv_lines, note, show_table
+    from labsessions.cli.tables import csv_lines, instant, note, show_table
 
-    rows = [[each[name] for name in _HISTORY_COLUMNS] for each in found["ended"]]
+    ended = found["ended"]
     if csv:
+        rows = [[each[name] for name in _HISTORY_COLUMNS] for each in ended]
         typer.echo(csv_lines([_HISTORY_COLUMNS, *rows]), nl=False)
     else:
-        show_table(_HISTORY_COLUMNS, rows, numbers=("attempts", "lateness_seconds"))
+        shown = [
+            [instant(each[name]) if name.endswith("_at") else each[name] for name in _HISTORY_COLUMNS] for each in ended
+        ]
+        show_table(_HISTORY_COLUMNS, shown, numbers=("attempts", "lateness_seconds"))
     if found["next_cursor"] is not None:
-        note(f"the latest {len(rows)}; --all shows all")
+        note(f"the latest {len(ended)}; --all shows all")
 
 
 @app.command(rich_help_panel=OPERATE)
@@ -177,7 +181,7 @@ def deployments(*, url: Url = DEFAULT_URL, json: Json = False) -> None:
 
 
 def _pairs(members: "Mapping[str, Any]") -> str:
-    return ", ".join(f"{name}={value}" for name, value in members.items())
+    return ", ".join(f"{name}={plain(value)}" for name, value in members.items())
 
 
 async def _listed(

@@ -30,7 +30,7 @@ _LONGEST_NAME: Final = 64
 Url = Annotated[
     str, typer.Option(envvar="LABSESSIONS_URL", help="Where the service is.", show_default=True, metavar="URL")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 User = Annotated[str, typer.Argument(help="The user's id.", show_default=False)]
 
 
@@ -81,12 +81,14 @@ def wrong(message: str, *, json: bool = False) -> NoReturn:
 
 
 def plain(value: Any) -> str:
-    """The value as one line of printable characters: what clients sent must not move a terminal's cursor."""
+    """The value, as JSON unless it is text, as one printable line: what clients sent must not move the cursor."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return " ".join("".join(char if char.isprintable() else " " for char in str(value)).split())
+    if not isinstance(value, str):
+        import msgspec
+
+        value = msgspec.json.encode(value).decode()
+    return " ".join("".join(char if char.isprintable() else " " for char in value).split())
 
 
 def admin_token(*, json: bool = False) -> str | None:

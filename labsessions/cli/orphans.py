@@ -43,9 +43,7 @@ def orphans(
         show_json(found)
     else:
         _show(found["orphans"])
-        typer.echo(
-            f"{found['total']} of {found['listed']} VMs are orphans; {found['known']} belong to sessions or are owed"
-        )
+        typer.echo(f"{found['total']} of {found['listed']} VMs are orphans, {found['known']} are known here")
     raise typer.Exit(EXIT_FAULTY if found["total"] else 0)
 
 

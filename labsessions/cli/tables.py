@@ -45,7 +45,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(value)) for value in row))
-    _console().print(table)
+    _print(table)
 
 
 def show_fields(fields: Mapping[str, Any]) -> None:
@@ -55,7 +55,7 @@ def show_fields(fields: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields.items():
         table.add_row(Text(name), Text(plain(value)))
-    _console().print(table)
+    _print(table)
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
@@ -70,8 +70,11 @@ def note(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _console() -> Console:
+def _print(table: Table) -> None:
+    """As wide as the terminal; without one each row is a line, without blanks at its end."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, emoji=False, width=_ENDLESS, no_color=True)
-    return console
+    with console.capture() as shown:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in shown.get().splitlines()))

@@ -43,7 +43,7 @@ async def test_end(api: FakeApi) -> None:
     api.answers["POST /sessions/a b/end"] = {"user_id": "a b"}
     ran = await api.run("end", "a b", "--yes", "--reason", "cheating")
     assert (ran.status, "ends now" in ran.out) == (0, True)
-    await api.run("end", "a b", "-y")
+    await api.run("end", "a b", "--yes")
     assert [asked.body for asked in api.asked] == [{"reason": "cheating"}, {}]
 
 
@@ -192,7 +192,7 @@ async def test_a_report_of_orphans_is_a_finding(api: FakeApi) -> None:
     assert ran.status == 1
     assert "vm-1" in ran.out
     assert "2h 0m" in ran.out
-    assert "1 of 3 VMs are orphans; 2 belong" in ran.out
+    assert "1 of 3 VMs are orphans, 2 are known here" in ran.out
     none = {"listed": 3, "known": 3, "total": 0, "orphans": []}
     api.answers["GET /orphans"] = none
     ran = await api.run("orphans", "--json")

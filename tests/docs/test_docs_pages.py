@@ -5,6 +5,7 @@ import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -27,13 +28,22 @@ def anchors(page: Path) -> set[str]:
 
 
 def flags_of_commands() -> dict[str, set[str]]:
-    """The flags of each command of the command line."""
+    """The flags of each command of the command line; of one within a group by both names."""
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    return {
-        name: {flag for parameter in command.params for flag in parameter.opts if flag.startswith("-")}
-        for name, command in group.commands.items()
-    }
+    found: dict[str, set[str]] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            found |= {f"{name} {inner}": flags(each) for inner, each in command.commands.items()}
+        else:
+            found[name] = flags(command)
+    return found
+
+
+def flags(command: Any) -> set[str]:
+    """Both words of a flag that has two."""
+    words = [word for each in command.params for word in (*each.opts, *each.secondary_opts)]
+    return {word for word in words if word.startswith("-")}
 
 
 def flags_in(pages: str) -> set[str]:
@@ -68,6 +78,7 @@ def test_every_flag_in_a_command_exists(page: Path) -> None:
         if words[:1] == ["--version"]:
             continue
         command = words[0] if words and not words[0].startswith("-") else "serve"
+        command = command if command in known else " ".join(words[:2])
         assert {word for word in words if word.startswith("--")} <= known[command], line
 
 
