@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labsessions.cli.operating import DEFAULT_URL, Url, User, Yes, ask, confirm, plain, show_json, wrong
-from labsessions.cli.root import OPERATE, Json, app
+from labsessions.cli.root import EXIT_FAULTY, OPERATE, Json, app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,6 +147,11 @@ def _retry_many(url: str, which: dict[str, Any], *, yes: bool, json: bool) -> No
         show_json(done)
     else:
         typer.echo(f"{done['retried']} of {done['matched']} are due now; they are tried at the usual pace")
+        if done["running"]:
+            typer.echo(f"{done['running']} are being tried already")
+    if done["failed"]:
+        typer.echo(f"labsessions: {done['failed']} could not be told: see the service's log, and try again", err=True)
+        raise typer.Exit(EXIT_FAULTY)
 
 
 def _show_pause(state: dict[str, Any], *, json: bool) -> None:

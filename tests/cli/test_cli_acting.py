@@ -67,7 +67,7 @@ async def test_retry_of_many_is_counted_first(api: FakeApi, options: list[str], 
 
     def answer(asked: Asked) -> dict[str, Any]:
         dry = asked.body["dry_run"]
-        return {"matched": 3, "retried": 0 if dry else 3, "dry_run": dry}
+        return {"matched": 3, "retried": 0 if dry else 3, "running": 0, "failed": 0, "dry_run": dry}
 
     api.answers["POST /retry"] = answer
     ran = await api.run("retry", *options, "--yes")
@@ -76,6 +76,17 @@ async def test_retry_of_many_is_counted_first(api: FakeApi, options: list[str], 
         {**which, "dry_run": True},
         {**which, "dry_run": False, "expected": 3},
     ]
+
+
+async def test_what_was_not_done_of_many_is_said(api: FakeApi) -> None:
+    """Some are being tried already, which is no fault; one that could not be told is, and its status is 1."""
+    answer = {"matched": 5, "retried": 3, "running": 2, "failed": 0, "dry_run": False}
+    api.answers["POST /retry"] = answer
+    ran = await api.run("retry", "--all-stuck", "--yes")
+    assert (ran.status, ran.out.splitlines()[1]) == (0, "2 are being tried already")
+    api.answers["POST /retry"] = answer | {"running": 1, "failed": 1}
+    ran = await api.run("retry", "--all-stuck", "--yes")
+    assert (ran.status, "1 could not be told" in ran.err) == (1, True)
 
 
 async def test_if_none_waits_nothing_is_asked_or_done(api: FakeApi) -> None:

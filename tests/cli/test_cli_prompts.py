@@ -41,7 +41,7 @@ def _read(terminal: int) -> bytes:
 
 def _retried(asked: Asked) -> dict[str, Any]:
     dry = asked.body["dry_run"]
-    return {"matched": 7, "retried": 0 if dry else 7, "dry_run": dry}
+    return {"matched": 7, "retried": 0 if dry else 7, "running": 0, "failed": 0, "dry_run": dry}
 
 
 @pytest.mark.parametrize(("answer", "status", "requests"), [("y\n", 0, 2), ("n\n", 1, 1), ("\n", 1, 1)])
