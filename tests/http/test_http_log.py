@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -13,7 +14,7 @@ import structlog
 from aiohttp import ClientResponse
 from http_driven import Api, DrivenReadiness, DrivenSessions
 from processes import until
-from pytest_aiohttp import AiohttpClient
+from pytest_aiohttp import AiohttpClient, AiohttpServer
 
 from labsessions import logs
 from labsessions.http import ApiOptions, make_app
@@ -129,6 +130,28 @@ async def test_a_reader_that_is_too_slow_is_told_how_many_lines_it_has_lost(worl
         first = await told(answer)
     assert first is not None
     assert first[1]["n"] == 500
+
+
+async def test_a_reader_that_does_not_read_is_cut(
+    aiohttp_server: AiohttpServer, engine: DrivenSessions, readiness: DrivenReadiness
+) -> None:
+    """It loses its connection, and its place is free again."""
+    options = ApiOptions(version="1", send_seconds=0.1)
+    routes = LogRoutes(logs.live, options)
+    server = await aiohttp_server(make_app(engine, readiness, options, groups=(routes.group(),)))
+    with socket.create_connection((str(server.host), int(server.port or 0))) as client:
+        client.sendall(f"GET {LOG} HTTP/1.1\r\nHost: labs\r\n\r\n".encode())
+
+        async def following() -> bool:
+            return bool(routes._open)
+
+        async def gone() -> bool:
+            for _ in range(100):
+                structlog.get_logger().info("much", text="x" * 10_000)
+            return not routes._open
+
+        await until(following, "the reader")
+        await until(gone, "the reader to be cut")
 
 
 async def test_few_may_follow_at_a_time(world: World) -> None:

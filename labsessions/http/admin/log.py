@@ -13,7 +13,6 @@ from labsessions.http.errors import INVALID_FIELD, Problem, RefusedError
 from labsessions.http.groups import RouteGroup
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import Scope
-from labsessions.http.stream import SEND_SECONDS
 from labsessions.ports import LiveLog, LogListener
 
 # Each costs a rendering of every line: for a few operators, not for a platform.
@@ -50,6 +49,7 @@ class LogRoutes:
     def __init__(self, log: LiveLog, options: ApiOptions) -> None:
         self._log = log
         self._heartbeat_seconds = options.heartbeat_seconds
+        self._send_seconds = options.send_seconds
         self._open: dict[LogListener, web.Request] = {}
         self._ended = False
 
@@ -63,14 +63,17 @@ class LogRoutes:
         if request.method == hdrs.METH_HEAD:
             return web.Response(content_type="text/event-stream")
         with self._listener(request, wanted) as listener:
-            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=SEND_SECONDS)
+            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=self._send_seconds)
             response.headers[hdrs.CACHE_CONTROL] = "no-store"  # as of every answer
             await response.prepare(request)
             try:
                 async with response:
                     await self._stream(response, listener)
-            except (ConnectionError, TimeoutError):
-                pass  # the reader has gone, or is too slow
+            except ConnectionError:
+                pass  # the reader has gone
+            except TimeoutError:
+                if request.transport is not None:
+                    request.transport.abort()  # it doesn't read: a proper end would wait for it
         return response
 
     def end(self) -> None:
@@ -85,9 +88,14 @@ class LogRoutes:
         while not self._ended and not gone.done():
             dropped, lines = await listener.next()
             if dropped:
-                await _write(response, [("dropped", f'{{"dropped":{dropped}}}')])
+                await self._write(response, [("dropped", f'{{"dropped":{dropped}}}')])
             for start in range(0, len(lines), _LINES_PER_WRITE):
-                await _write(response, [("line", line) for line in lines[start : start + _LINES_PER_WRITE]])
+                await self._write(response, [("line", line) for line in lines[start : start + _LINES_PER_WRITE]])
+
+    async def _write(self, response: EventSourceResponse, events: list[tuple[str, str]]) -> None:
+        """Many with one call: `send` makes one for each, and a busy service writes thousands of lines a second."""
+        async with asyncio.timeout(self._send_seconds):
+            await response.write("".join([f"event: {name}\r\ndata: {data}\r\n\r\n" for name, data in events]).encode())
 
     @contextmanager
     def _listener(self, request: web.Request, wanted: Callable[[Mapping[str, Any]], bool]) -> Iterator[LogListener]:
@@ -101,12 +109,6 @@ class LogRoutes:
                 yield listener
             finally:
                 del self._open[listener]
-
-
-async def _write(response: EventSourceResponse, events: list[tuple[str, str]]) -> None:
-    """Many with one call: `send` makes one for each, and a busy service writes thousands of lines a second."""
-    async with asyncio.timeout(SEND_SECONDS):
-        await response.write("".join([f"event: {name}\r\ndata: {data}\r\n\r\n" for name, data in events]).encode())
 
 
 def _wanted(query: Mapping[str, str]) -> Callable[[Mapping[str, Any]], bool]:
