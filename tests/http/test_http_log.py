@@ -148,10 +148,14 @@ async def test_a_reader_that_does_not_read_is_cut(
         async def gone() -> bool:
             for _ in range(100):
                 structlog.get_logger().info("much", text="x" * 10_000)
-            return not routes._open
+            runner = server.runner
+            assert runner is not None
+            assert runner.server is not None
+            return not runner.server.connections
 
         await until(following, "the reader")
         await until(gone, "the reader to be cut")
+        assert not routes._open
 
 
 async def test_few_may_follow_at_a_time(world: World) -> None:
