@@ -88,8 +88,7 @@ class OrphanHunt:
         listed = await self._inventory.listed()
         kept = KeptVms(self._query, self._span, frozenset(vm.lab_request_id for vm in listed))
         await kept.read()
-        orphans = [vm for vm in listed if vm.lab_request_id not in kept]
-        orphans.sort(key=lambda vm: (vm.created_ms is None, vm.created_ms or 0, vm.lab_request_id))
+        orphans = await asyncio.to_thread(_not_kept, listed, kept)
         return OrphanReport(at_ms, len(listed), len(kept), orphans), kept
 
     def _admit(self, order: SweepOrder, report: OrphanReport, matched: int) -> None:
@@ -125,6 +124,11 @@ class OrphanHunt:
         else:
             _log.error(log_lines.ORPHAN_FAILED, lab=vm.lab_request_id, user=vm.user_id, by=by, reason=error)
         return error
+
+
+def _not_kept(listed: list[ListedVm], kept: KeptVms) -> list[ListedVm]:
+    orphans = [vm for vm in listed if vm.lab_request_id not in kept]
+    return sorted(orphans, key=lambda vm: (vm.created_ms is None, vm.created_ms or 0, vm.lab_request_id))
 
 
 def _is_meant(vm: ListedVm, order: SweepOrder, now_ms: int) -> bool:
