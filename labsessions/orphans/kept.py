@@ -17,7 +17,7 @@ from labsessions.ports import Span
 Query = Callable[[str, Sequence[Any]], Awaitable[list[dict[str, Any]]]]
 
 # Small enough that decoding a page delays nobody: some milliseconds.
-_PAGE: Final = 200
+_PAGE: Final = 100
 _CELLS: Final = f"SELECT name, cell FROM actor_cells WHERE namespace = ? AND name > ? ORDER BY name LIMIT {_PAGE}"  # noqa: S608 - a number of ours
 _CELL: Final = "SELECT name, cell FROM actor_cells WHERE namespace = ? AND name = ?"
 _CHANGED: Final = f"SELECT seq, user_id FROM session_events WHERE seq > ? ORDER BY seq LIMIT {_PAGE}"  # noqa: S608 - likewise
