@@ -26,6 +26,10 @@ TAKEN_OVER: Final = "[SessionManager] Owed VMs belong to a newer session"
 FORGOTTEN: Final = "[SessionManager] ⚠️ Session forgotten, its VMs may still run"
 SETTLED: Final = "[SessionManager] ✅ VMs of a deleted session are gone"
 
+ORPHAN_DELETED: Final = "[Orphans] ✅ VM deleted"
+ORPHAN_FAILED: Final = "[Orphans] ❌ VM deletion failed"
+SWEPT: Final = "[Orphans] Sweep ended"
+
 CANCELLED: Final = "[Handler] Automatic cleanup cancelled"
 CREATED: Final = "[Handler] ✅ Session created"
 UPDATED: Final = "[Handler] ✅ Session updated"

@@ -1,7 +1,7 @@
 """What the parts need of each other, as protocols. No implementation, no foreign type."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -251,6 +251,26 @@ class Exposition(Protocol):
 
     async def text(self) -> bytes:
         """All figures in Prometheus's text format, version 0.0.4. Never raises."""
+        ...
+
+
+class LogListener(Protocol):
+    """Follows the log of this process."""
+
+    async def next(self) -> tuple[int, list[str]]:
+        """Wait for lines: how many were lost before them, and those that are there, each a JSON object."""
+        ...
+
+    def wake(self) -> None:
+        """Let `next` return, also with nothing."""
+        ...
+
+
+class LiveLog(Protocol):
+    """The log of this process, as it is written."""
+
+    def listen(self, wanted: Callable[[Mapping[str, Any]], bool]) -> AbstractContextManager[LogListener]:
+        """A listener to the lines whose fields are wanted, as long as the block lasts."""
         ...
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp_retry import RetryClient
@@ -20,9 +20,11 @@ from msgspec.json import encode
 
 from labsessions.backend import reasons
 from labsessions.backend.answers import read_bounded
+from labsessions.backend.reasons import Outage
 from labsessions.backend.retry import DRAIN_SECONDS, QuickRetry
 
 SUCCESS: Final = range(200, 300)
+OK: Final = 200
 
 # aiohttp-retry logs the repr of exceptions, and some of those repeat what the backend sent. A logger outside of the
 # tree stays silent however logging is configured.
@@ -54,10 +56,18 @@ class BackendSettings:
     max_connections: int = 0
 
 
+class Document(NamedTuple):
+    """What was read; `goes_on`: the backend says that there is a next page."""
+
+    body: bytes
+    goes_on: bool
+
+
 class BackendClient:
     """The two calls of CONTRACT §2. Each returns None if it was confirmed, else the reason why not.
 
-    Neither raises but on cancellation, and neither takes longer than `seconds` or the call timeout.
+    Neither raises but on cancellation, and neither takes longer than `seconds` or the call timeout. `document` is for
+    what a backend may offer beside them.
     """
 
     def __init__(
@@ -90,16 +100,44 @@ class BackendClient:
         """Step 2: delete one VM."""
         return await self._call("POST", "/api/v1/labs/delete", {"lab_request_id": vm, "user_id": user_id}, seconds)
 
-    async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
+    async def document(self, path: str, max_bytes: int) -> Document | str:
+        """GET a document, whole and of at most so many bytes; or the reason why there is none."""
         settings = self._settings  # there may be others when the answer comes
+        limit = settings.call_timeout_seconds
+        retry = self._retry(settings, limit)
+        response = await self._send("GET", path, limit, retry)
+        if isinstance(response, str):
+            return response
+        body = await read_bounded(response, max_bytes, retry.remaining)
+        if response.status != OK:
+            short = None if body is None or len(body) > settings.max_response_bytes else body
+            return reasons.of_answer(response, short, secret=settings.token or "")
+        if body is None:
+            return f"the answer broke off, took too long, or is longer than {max_bytes} bytes"
+        return Document(body, goes_on="next" in response.links)
+
+    async def _call(self, method: str, path: str, body: dict[str, str], seconds: float) -> str | None:
+        settings = self._settings
         limit = min(seconds, settings.call_timeout_seconds)
-        began = perf_counter()
-        retry = QuickRetry(
+        retry = self._retry(settings, limit)
+        response = await self._send(method, path, limit, retry, encode(body))
+        if isinstance(response, str):
+            return response
+        return await _verdict(response, min(DRAIN_SECONDS, retry.remaining), settings)
+
+    def _retry(self, settings: BackendSettings, limit: float) -> QuickRetry:
+        return QuickRetry(
             retries=settings.quick_retries,
             deadline=asyncio.get_running_loop().time() + limit,
             max_bytes=settings.max_response_bytes,
             rng=self._rng,
         )
+
+    async def _send(
+        self, method: str, path: str, limit: float, retry: QuickRetry, body: bytes | None = None
+    ) -> ClientResponse | Outage:
+        """The answer, its body still to be read; or the reason why there is none."""
+        began = perf_counter()
         try:
             async with asyncio.timeout(limit):
                 response = await self._http.request(
@@ -107,7 +145,7 @@ class BackendClient:
                     self._base + path,
                     retry_options=retry,
                     headers=self._headers,
-                    data=encode(body),
+                    data=body,
                     allow_redirects=False,
                 )
         except TimeoutError:
@@ -116,7 +154,7 @@ class BackendClient:
             code, reason = reasons.kind_of(error), reasons.of_exception(error)
         else:
             self._called(path, str(response.status), perf_counter() - began)
-            return await _verdict(response, min(DRAIN_SECONDS, retry.remaining), settings)
+            return response
         self._called(path, code, perf_counter() - began)
         return reason
 

@@ -1,13 +1,12 @@
--- What operators have done: each action with its outcome, refused ones too. An action on a session is written in the
--- transaction of what it did; one on many sessions is written before it begins (`begun`) and when it is over. `detail`
--- is JSON. Nothing is ever deleted from it.
-CREATE TABLE operator_audit (
-    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
-    at      TEXT    NOT NULL, -- ISO 8601 in UTC
-    who     TEXT    NOT NULL, -- as the operator called itself
-    action  TEXT    NOT NULL, -- extend, end, retry, retry_many, forget, pause, resume
-    user_id TEXT,             -- NULL where it was about no single user
-    reason  TEXT,
-    detail  TEXT    NOT NULL,
-    outcome TEXT    NOT NULL  -- done, begun, or why not
+-- Each start of the service, the newest thousand of them. `seq` is their order.
+CREATE TABLE deployments (
+    seq                  INTEGER PRIMARY KEY,
+    started_at           TEXT    NOT NULL, -- ISO 8601 in UTC, as all instants
+    stopped_at           TEXT,             -- NULL: it is running, or has died
+    clean                INTEGER,          -- 1: it has stopped in order; 0: it has died; NULL: it is running
+    version              TEXT    NOT NULL, -- of the release
+    schema               INTEGER NOT NULL, -- steps of the product's schema that the release knows
+    settings_fingerprint TEXT    NOT NULL, -- the same for the same settings, whatever the secrets are
+    host                 TEXT    NOT NULL, -- the machine
+    pid                  INTEGER NOT NULL
 );

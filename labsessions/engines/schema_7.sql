@@ -1,9 +1,13 @@
--- For operators: the sessions in the order of their deadlines, those whose cleanup has begun, and the past by day.
--- Each costs a session's life a few microseconds; without them a look at the service would read whole tables.
-CREATE INDEX labs_sessions_expires ON labs_sessions (expires_at);
-
--- Also for health, which looks for the stuck ones.
-CREATE INDEX labs_sessions_trouble ON labs_sessions (status) WHERE status <> 'active';
-DROP INDEX labs_sessions_stuck;
-
-CREATE INDEX session_history_ended ON session_history (ended_at);
+-- What operators have done: each action with its outcome, refused ones too. An action on a session is written in the
+-- transaction of what it did; one on many sessions is written before it begins (`begun`) and when it is over. `detail`
+-- is JSON. Nothing is ever deleted from it.
+CREATE TABLE operator_audit (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      TEXT    NOT NULL, -- ISO 8601 in UTC
+    who     TEXT    NOT NULL, -- as the operator called itself
+    action  TEXT    NOT NULL, -- extend, end, retry, retry_many, forget, pause, resume
+    user_id TEXT,             -- NULL where it was about no single user
+    reason  TEXT,
+    detail  TEXT    NOT NULL,
+    outcome TEXT    NOT NULL  -- done, begun, or why not
+);

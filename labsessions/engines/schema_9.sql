@@ -1,12 +1,14 @@
--- Each start of the service, the newest thousand of them. `seq` is their order.
-CREATE TABLE deployments (
-    seq                  INTEGER PRIMARY KEY,
-    started_at           TEXT    NOT NULL, -- ISO 8601 in UTC, as all instants
-    stopped_at           TEXT,             -- NULL: it is running, or has died
-    clean                INTEGER,          -- 1: it has stopped in order; 0: it has died; NULL: it is running
-    version              TEXT    NOT NULL, -- of the release
-    schema               INTEGER NOT NULL, -- steps of the product's schema that the release knows
-    settings_fingerprint TEXT    NOT NULL, -- the same for the same settings, whatever the secrets are
-    host                 TEXT    NOT NULL, -- the machine
-    pid                  INTEGER NOT NULL
+-- Messages to webhooks that their endpoint has not accepted for so long that they were given up. They stay until an
+-- operator has them replayed.
+CREATE TABLE webhook_dead_letters (
+    endpoint    TEXT    NOT NULL, -- its name in the settings
+    seq         INTEGER NOT NULL, -- of the event, as in session_events
+    webhook_id  TEXT    NOT NULL,
+    type        TEXT    NOT NULL,
+    at          TEXT    NOT NULL, -- of the event
+    payload     TEXT    NOT NULL, -- the body as it was sent
+    attempts    INTEGER NOT NULL,
+    given_up_at TEXT    NOT NULL,
+    last_error  TEXT    NOT NULL,
+    PRIMARY KEY (endpoint, seq)
 );

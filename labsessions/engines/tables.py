@@ -16,11 +16,7 @@ OWED = Table("owed_vms", OWED_COLUMNS, key=("generation", "lab_request_id"))
 EVENTS = Table("session_events", EVENT_COLUMNS, key=("seq",))
 AUDIT = Table("operator_audit", AUDIT_COLUMNS, key=("seq",))
 
-STEPS = (
-    "schema.sql",
-    *("schema_2.sql", "schema_3.sql", "schema_4.sql", "schema_5.sql", "schema_6.sql"),
-    *("schema_10.sql", "schema_7.sql", "schema_8.sql", "schema_9.sql"),
-)
+STEPS = ("schema.sql", *(f"schema_{number}.sql" for number in range(2, 11)))
 _NOTHING = State()
 
 

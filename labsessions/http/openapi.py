@@ -27,7 +27,12 @@ from labsessions.http.wire import failure_body
 
 EVENT_TYPES: Final = (*(kind.value for kind in EventType), GAP)
 _JSON: Final = "application/json"
-_OTHER_MEDIA: Final = {"Page": "text/html", "Events": "text/event-stream", "Metrics": "text/plain"}
+_OTHER_MEDIA: Final = {
+    "Page": "text/html",
+    "Events": "text/event-stream",
+    "LogLines": "text/event-stream",
+    "Metrics": "text/plain",
+}
 _NAME: Final = {"type": "string", "minLength": 1}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _MESSAGES: Final = {"type": "array", "items": {"type": "string"}}

@@ -7,10 +7,11 @@ shown, a full disk or a closed pipe costs a line, not the service.
 Lines are most of what a request does here, so they are cheap: the lines of one turn of the event loop are written
 together at its end, and structlog's general way from a call to the stream is cut short (`_drop_below`).
 
-`setup` configures both, `lines` renders, `sink` writes.
+`setup` configures both, `lines` renders, `sink` writes, `live` shows the lines to those who follow the log.
 """
 
 from labsessions.logs.lines import REDACTED
+from labsessions.logs.live import live
 from labsessions.logs.setup import Logging, configure
 
-__all__ = ["REDACTED", "Logging", "configure"]
+__all__ = ["REDACTED", "Logging", "configure", "live"]

@@ -15,6 +15,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from labsessions.core.projection import iso
 from labsessions.logs.lines import Console, Json, Redactor, described
+from labsessions.logs.live import live
 from labsessions.logs.sink import Sink
 
 # Ours among the standard library's loggers. Others say at `debug` what only their authors can use (aiosqlite: every
@@ -39,11 +40,12 @@ def configure(
     sink = Sink(stream)
     terminal = stream is not None and not stream.closed and stream.isatty()
     redactor = Redactor(secrets)
+    live.redact(redactor)
     render: list[Processor]
     if format == "console" or (format == "auto" and terminal):
-        render = [Console(redactor, colors=terminal)]
+        render = [live.tap, Console(redactor, colors=terminal)]
     else:
-        render = [format_exc_info, Json(redactor)]
+        render = [live.tap, format_exc_info, Json(redactor)]
     logger = type("Logger", (BoundLoggerBase,), {})
     structlog.configure(
         processors=[merge_contextvars, add_log_level, _timestamp, *render],

@@ -1,4 +1,4 @@
-"""The lab backend's two routes (CONTRACT §2) for development and tests, with scripted faults.
+"""The lab backend's two routes (CONTRACT §2) and a list of VMs for development and tests, with scripted faults.
 
 It deletes nothing real. `make_app` is the application, `running` serves it inside a test, `serve` as a process
 (`python run.py mock-backend`). Nothing of the service itself may import this package but the command line.
@@ -19,6 +19,7 @@ from labsessions.mockbackend.faults import (
     fail_next,
     parse_faults,
 )
+from labsessions.mockbackend.inventory import Vm
 from labsessions.mockbackend.record import Call
 from labsessions.mockbackend.server import MockBackend, running, serve
 
@@ -35,6 +36,7 @@ __all__ = [
     "Redirect",
     "Slow",
     "Status",
+    "Vm",
     "fail_next",
     "make_app",
     "parse_faults",

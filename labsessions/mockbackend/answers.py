@@ -4,22 +4,17 @@ from typing import Final, assert_never
 
 from aiohttp import web
 
-from labsessions.mockbackend.faults import Drop, Fault, Hang, Huge, Lost, NonJson, Redirect, Route, Slow, Status
+from labsessions.mockbackend.faults import Drop, Fault, Hang, Huge, Lost, NonJson, Redirect, Slow, Status
 
 PAGE: Final = "<!doctype html><title>Lab backend</title><p>This is not JSON.</p>"
-# Encoded once: in a benchmark hundreds of thousands of calls are answered, and the backend must not be the limit.
-NORMAL: Final[dict[Route, tuple[int, bytes]]] = {
-    "expose": (200, b'{"message":"services deleted"}'),
-    "delete": (202, b'{"message":"deletion accepted"}'),
-}
 CHUNK_BYTES: Final = 65_536  # of a huge body: large enough to be quick, small enough not to be held in memory
 
 
-async def answer(request: web.Request, route: Route, fault: Fault | None) -> web.StreamResponse | None:
-    """The answer under this fault, or None for none: the connection is to be closed."""
+async def answer(request: web.Request, normal: web.Response, fault: Fault | None) -> web.StreamResponse | None:
+    """The answer under this fault, `normal` where nothing is wrong with it; None: the connection is to be closed."""
     match fault:
         case None | Slow():
-            return _normal(route)
+            return normal
         case Hang() | Drop() | Lost():
             return None
         case Status():
@@ -34,11 +29,6 @@ async def answer(request: web.Request, route: Route, fault: Fault | None) -> web
             return web.Response(status=fault.status, headers={"Location": fault.location})
         case _:
             assert_never(fault)
-
-
-def _normal(route: Route) -> web.Response:
-    status, body = NORMAL[route]
-    return web.Response(body=body, status=status, content_type="application/json")
 
 
 async def _huge(request: web.Request, size: int) -> web.StreamResponse:

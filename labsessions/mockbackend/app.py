@@ -1,4 +1,4 @@
-"""The mock backend's routes: the two of CONTRACT §2, and `/__…` to script faults and to see what was asked.
+"""The mock backend's routes: the two of CONTRACT §2, a list of VMs, and `/__…` to script faults and see what was asked.
 
 | Route | Meaning |
 | --- | --- |
@@ -6,6 +6,7 @@
 | `DELETE /__calls[?through=SEQ]` | forget them, or those up to one |
 | `GET /__counts` | how many calls, and how many different VMs and services are gone: cheap, whatever was recorded |
 | `GET /__state` | the VMs and services deleted, the most deletions seen at once |
+| `POST /__vms` | put one VM or a list of them on `GET /api/v1/labs` (see `inventory`), until they are deleted |
 | `POST /__faults`, `GET /__faults`, `DELETE /__faults` | add one fault or a list (see `faults`); show; delete all |
 """
 
@@ -20,11 +21,18 @@ from msgspec import Meta, Struct
 
 from labsessions.mockbackend.answers import answer
 from labsessions.mockbackend.faults import Fault, FaultError, FaultScript, Route, parse_faults
+from labsessions.mockbackend.inventory import Inventory, VmError, parse_vms
 from labsessions.mockbackend.record import Call, Record
 
 T = TypeVar("T")
 
 Id = Annotated[str, Meta(min_length=1)]
+
+# Encoded once: in a benchmark hundreds of thousands of calls are answered, and the backend must not be the limit.
+_NORMAL: Final[dict[Route, tuple[int, bytes]]] = {
+    "expose": (200, b'{"message":"services deleted"}'),
+    "delete": (202, b'{"message":"deletion accepted"}'),
+}
 
 
 class _ExposeBody(Struct):
@@ -42,6 +50,7 @@ class Backend:
     def __init__(self, token: str | None, faults: Iterable[Fault]) -> None:
         self.record = Record()
         self.script = FaultScript(faults)
+        self.inventory = Inventory()
         self._token = token
         self._stopping = asyncio.Event()
 
@@ -85,9 +94,15 @@ class Backend:
             call.fault = str(fault.__struct_config__.tag)
             if await self._stopped_within(fault.waits):
                 return None
-        if fault is None or fault.works:
+        if lab_request_id is not None and (fault is None or fault.works):
             self.record.done(call, lab_request_id)
-        return await answer(request, call.route, fault)
+        return await answer(request, self._normal(call.route), fault)
+
+    def _normal(self, route: Route) -> web.Response:
+        if route == "list":
+            return _json(self.inventory.listed(self.record.vms_deleted))
+        status, body = _NORMAL[route]
+        return web.Response(body=body, status=status, content_type="application/json")
 
     async def _stopped_within(self, seconds: float | None) -> bool:
         """Wait so many seconds (None: for ever); True at once when the server stops."""
@@ -137,6 +152,14 @@ class Backend:
             }
         )
 
+    async def put_vms(self, request: web.Request) -> web.Response:
+        """Put VMs on the list; 400 naming the field if one of them is none."""
+        try:
+            self.inventory.put(parse_vms(await request.read()))
+        except VmError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json(self.inventory.listed(self.record.vms_deleted))
+
     async def add_faults(self, request: web.Request) -> web.Response:
         """Add faults behind those that are there; 400 naming the field if one of them is none."""
         try:
@@ -171,10 +194,12 @@ def make_app(token: str | None = None, *, faults: Iterable[Fault] = ()) -> web.A
         [
             web.delete("/api/v1/expose/", partial(backend.handle, "expose")),
             web.post("/api/v1/labs/delete", partial(backend.handle, "delete")),
+            web.get("/api/v1/labs", partial(backend.handle, "list")),
             web.get("/__calls", backend.show_calls),
             web.delete("/__calls", backend.clear_calls),
             web.get("/__counts", backend.show_counts),
             web.get("/__state", backend.show_state),
+            web.post("/__vms", backend.put_vms),
             web.post("/__faults", backend.add_faults),
             web.get("/__faults", backend.show_faults),
             web.delete("/__faults", backend.clear_faults),
@@ -183,7 +208,9 @@ def make_app(token: str | None = None, *, faults: Iterable[Fault] = ()) -> web.A
     return app
 
 
-def _parse(route: Route, body: bytes) -> tuple[str, str | None]:
+def _parse(route: Route, body: bytes) -> tuple[str | None, str | None]:
+    if route == "list":
+        return None, None
     if route == "expose":
         return msgspec.json.decode(body, type=_ExposeBody).lab_request_id, None
     parsed = msgspec.json.decode(body, type=_DeleteBody)

@@ -22,7 +22,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-Route = Literal["expose", "delete"]
+Route = Literal["expose", "delete", "list"]
 
 HeaderText = Annotated[str, Meta(pattern=r"\A[ -~]*\Z")]  # what may stand in a header: printable ASCII
 
@@ -38,7 +38,7 @@ class _Fault(Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown
     lab_request_id: str | None = None
     times: Annotated[int, Meta(ge=1)] | None = None
 
-    def meets(self, route: Route, lab_request_id: str) -> bool:
+    def meets(self, route: Route, lab_request_id: str | None) -> bool:
         """Whether a call on this route for this VM is one that the fault is meant for."""
         return self.route in (None, route) and self.lab_request_id in (None, lab_request_id)
 
@@ -167,7 +167,7 @@ class FaultScript:
         """What is still to happen; `times` is what is left of it."""
         return list(self._faults)
 
-    def take(self, route: Route, lab_request_id: str) -> Fault | None:
+    def take(self, route: Route, lab_request_id: str | None) -> Fault | None:
         """The first fault that meets this call, used up by one time; None: the call goes well."""
         for index, fault in enumerate(self._faults):
             if fault.meets(route, lab_request_id):

@@ -65,7 +65,7 @@ class Record:
             self.max_concurrent_deletes = max(self.max_concurrent_deletes, self._deleting)
         return call
 
-    def identified(self, call: Call, lab_request_id: str, user_id: str | None) -> None:
+    def identified(self, call: Call, lab_request_id: str | None, user_id: str | None) -> None:
         """Say what the call is about."""
         call.lab_request_id, call.user_id = lab_request_id, user_id
         self._changed.set()

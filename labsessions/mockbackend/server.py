@@ -11,6 +11,7 @@ from aiohttp import web
 
 from labsessions.mockbackend.app import BACKEND, Backend, make_app
 from labsessions.mockbackend.faults import Fault, Route
+from labsessions.mockbackend.inventory import Vm
 from labsessions.mockbackend.record import Call
 from labsessions.process import address_of, stop_signal, write_ready_file
 
@@ -44,6 +45,10 @@ class MockBackend:
     def clear_faults(self) -> None:
         """From now on all goes well."""
         self._backend.script.clear()
+
+    def put_vms(self, *vms: Vm) -> None:
+        """Put VMs on the backend's list, until they are deleted."""
+        self._backend.inventory.put(vms)
 
     @property
     def deleted(self) -> list[str]:

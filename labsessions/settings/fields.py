@@ -54,6 +54,12 @@ def _web_url(value: str) -> str:
     return value
 
 
+def _path(value: str) -> str:
+    if value and (not value.startswith("/") or re.search(r"[\s?#\\]", value) or not value.isprintable()):
+        raise PydanticCustomError("path", 'input should be a path like "/api/v1/labs", without a query')
+    return value
+
+
 def _host(value: str) -> str:
     if re.search(r"\s", value):
         raise PydanticCustomError("host", "input should be a host name or an IP address")
@@ -63,6 +69,7 @@ def _host(value: str) -> str:
 Int = Annotated[int, BeforeValidator(_number)]
 Float = Annotated[float, BeforeValidator(_number)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+UrlPath = Annotated[str, AfterValidator(_path)]
 Host = Annotated[str, AfterValidator(_host)]
 Level = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
 ManualDelete = Annotated[Literal["cancel", "ensure"], BeforeValidator(_lower)]

@@ -15,6 +15,7 @@ from labsessions.settings.fields import (
     Level,
     ManualDelete,
     Origins,
+    UrlPath,
     WebUrl,
 )
 
@@ -89,6 +90,9 @@ class Backend(_Section):
     )
     max_response_bytes: Int = Field(
         default=65_536, ge=0, le=16 * MIB, description="How much of an answer is read, in bytes (0 to 16777216)."
+    )
+    list_path: UrlPath = Field(
+        default="", description='The path of the backend\'s list of VMs, e.g. "/api/v1/labs"; empty is none.'
     )
     # The reasons of the three numbers are with `actors.breaker.BreakerLimits`.
     breaker_failures: Int = Field(

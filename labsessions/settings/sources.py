@@ -23,6 +23,8 @@ from labsessions.settings.model import Settings
 
 PREFIX: Final = "LABSESSIONS_"
 CONFIG: Final = f"{PREFIX}CONFIG"
+# Where operators' commands find the service; no setting of it, but it may be set in the same shell.
+URL: Final = f"{PREFIX}URL"
 
 Key = tuple[str, ...]
 
@@ -114,7 +116,7 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
     for name, value in environ.items():
         if name in known:
             layer.add(known[name], value, name)
-        elif name.startswith(PREFIX) and name != CONFIG:
+        elif name.startswith(PREFIX) and name not in {CONFIG, URL}:
             layer.faults.append(f"{name}: unknown environment variable{_variable_hint(name, [*known, CONFIG])}")
     return layer
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from actors.storage import Put, Remove, Table
-from labsessions.repository import SPAN, Query
+from labsessions.repository import Query
+from labsessions.repository.record import SPAN
 
 LETTER_COLUMNS: Final = (
     "endpoint",

@@ -28,16 +28,22 @@ def anchors(page: Path) -> set[str]:
 
 
 def flags_of_commands() -> dict[str, set[str]]:
-    """The flags of each command of the command line; those of a group are those of its commands."""
+    """The flags of each command of the command line; of one within a group by both names."""
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    return {name: _flags_of(command) for name, command in group.commands.items()}
+    found: dict[str, set[str]] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            found |= {f"{name} {inner}": flags(each) for inner, each in command.commands.items()}
+        else:
+            found[name] = flags(command)
+    return found
 
 
-def _flags_of(command: Any) -> set[str]:
-    commands = [command, *getattr(command, "commands", {}).values()]
-    parameters = [parameter for each in commands for parameter in each.params]
-    return {flag for parameter in parameters for flag in parameter.opts if flag.startswith("-")}
+def flags(command: Any) -> set[str]:
+    """Both words of a flag that has two."""
+    words = [word for each in command.params for word in (*each.opts, *each.secondary_opts)]
+    return {word for word in words if word.startswith("-")}
 
 
 def flags_in(pages: str) -> set[str]:
@@ -72,6 +78,7 @@ def test_every_flag_in_a_command_exists(page: Path) -> None:
         if words[:1] == ["--version"]:
             continue
         command = words[0] if words and not words[0].startswith("-") else "serve"
+        command = command if command in known else " ".join(words[:2])
         assert {word for word in words if word.startswith("--")} <= known[command], line
 
 

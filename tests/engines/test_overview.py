@@ -10,6 +10,7 @@ import pytest
 from builders import HOUR, MINUTE, NOW, User
 
 from actors.breaker import BreakerState
+from actors.pause import Paused
 from actors.runtime import Runtime
 from actors.sqlite import open_store
 from actors.testing import ManualClock
@@ -18,7 +19,7 @@ from labsessions.core.model import State
 from labsessions.core.projection import iso
 from labsessions.engines.embedded import write_of
 from labsessions.engines.tables import schema
-from labsessions.overview import Paused, ServiceOverview
+from labsessions.overview import ServiceOverview
 
 
 class Readiness:

@@ -19,6 +19,7 @@ from labsessions.mockbackend import (
     Redirect,
     Slow,
     Status,
+    Vm,
     fail_next,
     running,
 )
@@ -299,3 +300,45 @@ async def test_the_counts_outlive_the_record() -> None:
         mock.clear_calls()
         async with http.get(f"{mock.url}/__counts") as response:
             assert await response.json() == {"calls": 4, "vms_deleted": 2, "services_deleted": 1}
+
+
+async def test_the_list_has_what_a_test_has_put_there_until_it_is_deleted() -> None:
+    """In order, each once, with the members that were given; recorded like any other call."""
+    async with running() as mock, ClientSession() as http:
+        vms = [{"lab_request_id": "a", "created_at": "2026-11-25T08:00:00Z", "user_id": "ann"}, {"lab_request_id": "b"}]
+        async with http.post(f"{mock.url}/__vms", json=vms) as response:
+            assert (response.status, await response.json()) == (200, vms)
+        mock.put_vms(Vm(lab_request_id="b", user_id="bob"))
+        await delete(http, mock, "a")
+        async with http.get(f"{mock.url}/api/v1/labs") as response:
+            assert (response.status, await response.json()) == (200, [{"lab_request_id": "b", "user_id": "bob"}])
+        assert [(call.route, call.lab_request_id) for call in mock.calls()] == [("delete", "a"), ("list", None)]
+
+
+@pytest.mark.parametrize("body", ["{}", '[{"lab_request_id": 1}]', '{"lab_request_id": "a", "age": 1}', "no"])
+async def test_what_is_no_vm_is_not_put_on_the_list(body: str) -> None:
+    """A 400 that says what is wrong."""
+    async with running() as mock, ClientSession() as http:
+        async with http.post(f"{mock.url}/__vms", data=body) as response:
+            assert response.status == 400
+            assert (await response.json())["error"]
+        async with http.get(f"{mock.url}/api/v1/labs") as response:
+            assert await response.json() == []
+
+
+async def test_the_list_has_faults_like_the_other_routes() -> None:
+    """Those of its route, and those of any."""
+    async with running(token=TOKEN, faults=[Status(status=503, route="list", times=1)]) as mock:
+        async with ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+            assert [await delete(http, mock), await _list(http, mock), await _list(http, mock)] == [202, 503, 200]
+            mock.add_fault(NonJson())
+            assert [await _list(http, mock), await delete(http, mock)] == [200, 200]
+        async with ClientSession() as http:
+            assert await _list(http, mock) == 401
+        assert mock.deleted == ["vm-1"]
+
+
+async def _list(http: ClientSession, mock: MockBackend) -> int:
+    async with http.get(f"{mock.url}/api/v1/labs") as response:
+        await response.read()
+        return response.status

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from labsessions import bootstrap
+from labsessions import options
 from labsessions.settings import Settings, SettingsError, load
 from labsessions.settings.reload import WHILE_RUNNING, combine
 from labsessions.settings.sources import Key, keys, variable
@@ -41,9 +41,9 @@ def settings(**environ: str) -> Settings:
 
 def handed_out(of: Settings) -> tuple[object, ...]:
     """All that the composition root hands to owners when settings change."""
-    api = bootstrap._api(of, ())
+    api = options.api(of, ())
     return (
-        *(bootstrap._backend(of), bootstrap._limits(of), bootstrap._breaker(of)),
+        *(options.backend(of), options.limits(of), options.breaker(of)),
         *(api.cors_origins, api.rate_per_second, api.rate_burst, api.heartbeat_seconds, api.streams_per_user),
         *(of.events.retention_days, of.storage.min_free_bytes, of.log.level),
     )

@@ -1,0 +1,124 @@
+"""What is said of the routes about orphans: their failures, what they take, what they answer."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from labsessions.http.checks import FILLED, Check, array_of, integer, number
+from labsessions.http.endpoints import Answer, Endpoint
+from labsessions.http.errors import (
+    BODY_TOO_LARGE,
+    BODY_TOO_SLOW,
+    BODY_UNREADABLE,
+    EMPTY_BODY,
+    INVALID_FIELD,
+    INVALID_JSON,
+    MISSING_FIELDS,
+    NOT_AN_OBJECT,
+    Problem,
+)
+from labsessions.http.scopes import Scope
+from labsessions.http.wire import kind
+
+PATH: Final = "/api/v1/admin/orphans"
+# A VM is created before its session is: what is younger may be about to get one.
+YOUNGEST_MINUTES: Final = 5
+_OLDEST_MINUTES: Final = 10 * 366 * 24 * 60
+# So many take two minutes.
+MOST_SWEPT: Final = 500
+MOST_SHOWN: Final = 1_000
+
+UNAVAILABLE: Final = Problem(
+    404, "orphans_unavailable", "The backend's list of VMs is not known: set backend.list_path"
+)
+UNKNOWN: Final = Problem(502, "orphans_unknown", "It cannot be told which VMs are orphans")
+RUNNING: Final = Problem(409, "sweep_running", "Another sweep is under way")
+CHANGED: Final = Problem(409, "sweep_changed", "Another number of orphans than expected")
+NONE_KNOWN: Final = Problem(409, "sweep_none_known", "Not one of the listed VMs is known here")
+HELD: Final = Problem(409, "sweep_held", "No VM is deleted at the moment")
+
+REPORT: Final = Endpoint(
+    "GET",
+    PATH,
+    "List VMs of the backend that no session speaks of",
+    Scope.ADMIN,
+    answers=(Answer(200, "Orphans retrieved successfully", "Orphans"),),
+    problems=(UNAVAILABLE, UNKNOWN),
+)
+SWEEP: Final = Endpoint(
+    "POST",
+    f"{PATH}/sweep",
+    "Delete VMs of the backend that no session speaks of",
+    Scope.ADMIN,
+    answers=(Answer(200, "Sweep ended", "Swept"),),
+    body="Sweep",
+    problems=(
+        *(BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE, EMPTY_BODY),
+        *(MISSING_FIELDS, UNAVAILABLE, UNKNOWN, RUNNING, CHANGED, NONE_KNOWN, HELD),
+    ),
+)
+
+
+def _flag(path: str, value: Any) -> tuple[str, ...]:
+    return () if isinstance(value, bool) else (f"Field '{path}' must be a boolean, got {kind(value)}",)
+
+
+_FLAG: Final = Check(_flag, {"type": "boolean"})
+REQUIRED: Final = {
+    "min_age_minutes": number(YOUNGEST_MINUTES, _OLDEST_MINUTES, "None younger than this is deleted"),
+    "max": integer(1, MOST_SWEPT),
+    "dry_run": _FLAG,
+}
+OPTIONAL: Final = {
+    "expected": integer(0, 1 << 31),
+    "unknown_age": _FLAG,
+    "none_known": _FLAG,
+    "lab_request_ids": array_of(FILLED),
+}
+
+
+def _object(**members: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [*members], "properties": members}
+
+
+_COUNT: Final = {"type": "integer", "minimum": 0}
+_VM: Final = _object(
+    lab_request_id={"type": "string"},
+    created_at={"type": ["string", "null"], "format": "date-time"},
+    age_seconds={"type": ["number", "null"]},
+    user_id={"type": ["string", "null"]},
+)
+SCHEMAS: Final = {
+    "Orphans": _object(
+        listed={**_COUNT, "description": "How many VMs the backend has"},
+        known={**_COUNT, "description": "How many of them belong to sessions, or are owed their deletion"},
+        total=_COUNT,
+        orphans={"type": "array", "items": _VM, "description": f"The oldest {MOST_SHOWN}"},
+    ),
+    "Sweep": {
+        "type": "object",
+        "required": [*REQUIRED],
+        "properties": {name: check.schema for name, check in (REQUIRED | OPTIONAL).items()},
+    },
+    "Swept": _object(
+        dry_run={"type": "boolean"},
+        matched={**_COUNT, "description": "How many there were to delete, more than `max` perhaps"},
+        deleted=_COUNT,
+        failed=_COUNT,
+        stopped={"type": ["string", "null"], "description": "Why it ended before the last of them"},
+        vms={
+            "type": "array",
+            "items": {
+                **_VM,
+                "properties": {
+                    **_VM["properties"],
+                    "outcome": {
+                        "enum": ["deleted", "failed", "kept"],
+                        "description": "`kept`: it is no orphan any more",
+                    },
+                    "error": {"type": ["string", "null"]},
+                },
+            },
+        },
+    ),
+}
+EXAMPLES: Final = {"Sweep": {"min_age_minutes": 60, "max": 10, "dry_run": True}}

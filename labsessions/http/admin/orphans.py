@@ -1,0 +1,155 @@
+"""Routes about VMs that the backend lists and nobody here speaks of: which there are, and their deletion."""
+
+import re
+from typing import Any, Final
+
+from aiohttp import web
+
+from labsessions.core.projection import iso
+from labsessions.http.admin.endpoints_orphans import (
+    CHANGED,
+    EXAMPLES,
+    HELD,
+    MOST_SHOWN,
+    NONE_KNOWN,
+    OPTIONAL,
+    REPORT,
+    REQUIRED,
+    RUNNING,
+    SCHEMAS,
+    SWEEP,
+    UNAVAILABLE,
+    UNKNOWN,
+)
+from labsessions.http.errors import EMPTY_BODY, MISSING_FIELDS, Problem, RefusedError
+from labsessions.http.fields import checked, finders
+from labsessions.http.groups import RouteGroup
+from labsessions.http.options import ApiOptions
+from labsessions.http.wire import parse_object, read_body, success
+from labsessions.inventory import (
+    ListedVm,
+    OrphanReport,
+    Orphans,
+    OrphansError,
+    SweepOrder,
+    SweepRefusal,
+    SweepRefusedError,
+    Swept,
+    SweptVm,
+)
+
+_MS_PER_MINUTE: Final = 60_000
+_OPERATOR: Final = re.compile(r"[!-~]([ -~]{0,62}[!-~])?")
+_FINDERS: Final = finders(REQUIRED | OPTIONAL)
+
+
+class OrphanRoutes:
+    """Handlers; without `orphans` they answer that the backend's list is not known."""
+
+    def __init__(self, orphans: Orphans | None, options: ApiOptions) -> None:
+        self._known = orphans
+        self._body_seconds = options.body_seconds
+
+    def group(self) -> RouteGroup:
+        """The routes, to be served and described."""
+        return RouteGroup(((REPORT, self.report), (SWEEP, self.sweep)), schemas=SCHEMAS, examples=EXAMPLES)
+
+    async def report(self, _: web.Request) -> web.Response:
+        """GET …/orphans: the oldest first."""
+        try:
+            found = await self._orphans.report()
+        except OrphansError as error:
+            raise _unknown(error) from error
+        return success(_reported(found), "Orphans retrieved successfully")
+
+    async def sweep(self, request: web.Request) -> web.Response:
+        """POST …/orphans/sweep: what was done, or what would be."""
+        orphans = self._orphans
+        order = _order(await read_body(request, self._body_seconds), request.headers.get("X-Operator", ""))
+        try:
+            swept = await orphans.sweep(order)
+        except OrphansError as error:
+            raise _unknown(error) from error
+        except SweepRefusedError as refused:
+            raise RefusedError(_refusal(refused)) from refused
+        return success(_ended(swept, dry_run=order.dry_run), "Sweep ended")
+
+    @property
+    def _orphans(self) -> Orphans:
+        if self._known is None:
+            raise RefusedError(UNAVAILABLE)
+        return self._known
+
+
+def _order(raw: bytes, operator: str) -> SweepOrder:
+    """What the body says. RefusedError 400."""
+    if not raw:
+        raise RefusedError(EMPTY_BODY)
+    body = checked(parse_object(raw), _FINDERS)
+    if missing := [name for name in REQUIRED if name not in body]:
+        raise RefusedError(MISSING_FIELDS.saying(f"Missing required fields: {', '.join(missing)}"))
+    only = body.get("lab_request_ids")
+    return SweepOrder(
+        min_age_ms=round(body["min_age_minutes"] * _MS_PER_MINUTE),
+        most=body["max"],
+        dry_run=body["dry_run"],
+        expected=body.get("expected"),
+        unknown_age=body.get("unknown_age", False),
+        only=None if only is None else frozenset(only),
+        none_known=body.get("none_known", False),
+        by=operator if _OPERATOR.fullmatch(operator) else "operator",
+    )
+
+
+def _unknown(error: OrphansError) -> RefusedError:
+    return RefusedError(UNKNOWN.saying(f"{UNKNOWN.text}: {error}"))
+
+
+def _refusal(refused: SweepRefusedError) -> Problem:
+    match refused.reason:
+        case SweepRefusal.RUNNING:
+            return RUNNING
+        case SweepRefusal.CHANGED:
+            return CHANGED.saying(f"{CHANGED.text}: there are {refused.detail}")
+        case SweepRefusal.NONE_KNOWN:
+            words = f"{NONE_KNOWN.text} (of {refused.detail}): is this the right data folder, and the right backend?"
+            return NONE_KNOWN.saying(f"{words} With 'none_known' it is done all the same")
+        case SweepRefusal.HELD:
+            return HELD.saying(f"{HELD.text}: {refused.detail}")
+
+
+def _reported(found: OrphanReport) -> dict[str, Any]:
+    return {
+        "listed": found.listed,
+        "known": found.known,
+        "total": len(found.orphans),
+        "orphans": [_vm(vm, found.at_ms) for vm in found.orphans[:MOST_SHOWN]],
+    }
+
+
+def _ended(swept: Swept, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "matched": swept.matched,
+        "deleted": sum(each.deleted for each in swept.done),
+        "failed": sum(each.error is not None for each in swept.done),
+        "stopped": swept.stopped,
+        "vms": [_vm(vm, swept.at_ms) for vm in swept.chosen]
+        if dry_run
+        else [{**_vm(each.vm, swept.at_ms), **_outcome(each)} for each in swept.done],
+    }
+
+
+def _vm(vm: ListedVm, now_ms: int) -> dict[str, Any]:
+    return {
+        "lab_request_id": vm.lab_request_id,
+        "created_at": None if vm.created_ms is None else iso(vm.created_ms),
+        "age_seconds": None if vm.created_ms is None else (now_ms - vm.created_ms) / 1000,
+        "user_id": vm.user_id,
+    }
+
+
+def _outcome(each: SweptVm) -> dict[str, Any]:
+    if each.error is not None:
+        return {"outcome": "failed", "error": each.error}
+    return {"outcome": "deleted" if each.deleted else "kept", "error": None}
