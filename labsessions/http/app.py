@@ -7,6 +7,7 @@ from aiohttp.typedefs import Handler
 
 from labsessions.http import endpoints
 from labsessions.http.credentials import Credentials, UserTokens
+from labsessions.http.dashboard import FILE, DashboardRoutes
 from labsessions.http.description import DescriptionRoutes
 from labsessions.http.door import Door
 from labsessions.http.driven import ADVANCE, ClockRoutes
@@ -45,8 +46,10 @@ def make_app(
     app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
     app.on_response_prepare.append(door.complete)
     app[RULES] = rules
-    for endpoint, handler in _routes(sessions, readiness, options, stream, groups):
+    dashboard = DashboardRoutes()
+    for endpoint, handler in _routes(sessions, readiness, options, stream, groups, dashboard):
         _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
+    _add(app, "GET", FILE, Scope.OPEN, dashboard.file)
     if time is not None:
         _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
     app.on_shutdown.append(stream.end)
@@ -60,7 +63,12 @@ def _add(app: web.Application, method: str, path: str, scope: Scope, handler: Ha
 
 
 def _routes(
-    sessions: Sessions, readiness: Readiness, options: ApiOptions, stream: StreamRoutes, groups: Sequence[RouteGroup]
+    sessions: Sessions,
+    readiness: Readiness,
+    options: ApiOptions,
+    stream: StreamRoutes,
+    groups: Sequence[RouteGroup],
+    dashboard: DashboardRoutes,
 ) -> list[tuple[Endpoint, Handler]]:
     fields = SessionFields(options.max_duration_minutes, sessions.policy.max_total_minutes)
     labs = SessionRoutes(sessions, fields, options.body_seconds)
@@ -76,6 +84,7 @@ def _routes(
         (endpoints.HEALTH, health.health),
         (endpoints.LIVE, health.live),
         (endpoints.READY, health.ready),
+        (endpoints.DASHBOARD, dashboard.page),
         *(route for group in groups for route in group.routes),
     ]
     described = (*(endpoint for endpoint, _ in routes), endpoints.DESCRIPTION, endpoints.REFERENCE, endpoints.OVERVIEW)
@@ -84,5 +93,5 @@ def _routes(
         *routes,
         (endpoints.DESCRIPTION, description.document),
         (endpoints.REFERENCE, description.page),
-        (endpoints.OVERVIEW, Overview(options, described).show),
+        (endpoints.OVERVIEW, dashboard.for_browsers(Overview(options, described).show)),
     ]
