@@ -39,7 +39,7 @@ def overview(world: World) -> dict[str, Any]:
     if down:
         problems.append("the lab backend has been down for 362 s: cleanups wait, probes go on")
     ok = not (overdue or down)
-    text = "Every session on time" if ok else f"{len(overdue)} overdue, oldest {round(oldest or 0)} s"
+    text = "Every session on time" if ok else f"{len(overdue)} overdue, oldest {round((oldest or 0) / 60)} min"
     if down:
         text += " – the lab backend does not answer"
     return {

@@ -6,30 +6,26 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "http"), str(TESTS / "dashboard")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "dashboard")]
 
 from aiohttp.test_utils import TestServer  # noqa: E402
-from browser import chromium  # noqa: E402
+from browser import DESK, PHONE, chromium, serve  # noqa: E402
 from fake_admin import FakeAdmin  # noqa: E402
 from fake_world import HOUR, World, world  # noqa: E402
-from http_driven import DrivenReadiness, DrivenSessions  # noqa: E402
 from playwright.async_api import Browser, Page  # noqa: E402
 
 from labsessions.core.projection import iso  # noqa: E402
-from labsessions.http import ApiOptions, make_app  # noqa: E402
-
-DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+from labsessions.http import ApiOptions  # noqa: E402
 
 
 def server(made: World, *tokens: str) -> TestServer:
-    """The real front door with the made-up world behind it."""
-    options = ApiOptions(version="1.2.3", admin_tokens=tokens)
-    return TestServer(make_app(DrivenSessions(), DrivenReadiness(), options, groups=(FakeAdmin(made).group(),)))
+    """The dashboard over a made-up world."""
+    return serve(FakeAdmin(made), ApiOptions(version="1.2.3", admin_tokens=tokens))
 
 
 async def shown(browser: Browser, address: str, size: Any, scheme: Any) -> Page:
     """The dashboard when it has its data."""
-    page = await browser.new_page(viewport=size, color_scheme=scheme, device_scale_factor=1)
+    page = await browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
     page.on("console", lambda message: print(message.type, message.text))
     page.on("pageerror", lambda error: print("page error", error))
     await page.goto(address)

@@ -6,7 +6,7 @@ import { acknowledgement, ask, input } from "./dialog.js";
 import { h } from "./dom.js";
 import { counted, instant, span } from "./format.js";
 
-const REASON = { type: "textarea", maxlength: 500 };
+const REASON = { maxlength: 500 };
 const LONGEST_MINUTES = 527_040;
 
 /** @typedef {{user_id: string, labTitle: string, labId: string, lab_request_id: string, expires_at: string, status: string, id: string, worker_nodes?: any[] | null, attempts?: number, last_error?: string | null}} Session */

@@ -78,7 +78,7 @@ export function pause(done) {
     ],
     fields: [
       input("minutes", "For how many minutes", { type: "number", required: true, value: 30, min: 1, max: LONGEST_PAUSE_MINUTES }, "A day at most."),
-      input("reason", "Reason", { type: "textarea", required: true, maxlength: 500 }, "Everybody who looks sees it."),
+      input("reason", "Reason", { required: true, maxlength: 500 }, "Everybody who looks sees it."),
     ],
     verb: "Pause cleanups",
     danger: true,

@@ -2,7 +2,7 @@
 
 import { h, replace, svg } from "./dom.js";
 
-export const MARGIN = { top: 10, right: 8, bottom: 22, left: 44 };
+export const MARGIN = { top: 10, right: 8, bottom: 22, left: 52 };
 
 /**
  * A drawing that is made again whenever its width changes.
@@ -89,8 +89,8 @@ export function asTable(caption, head, rows) {
     h("summary", {}, "As a table"),
     h(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-      table(caption, head, rows),
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": `${caption}, as a table` },
+      table(caption, head, rows, "figures"),
     ),
   );
 }
@@ -100,11 +100,12 @@ export function asTable(caption, head, rows) {
  * @param {string} caption for screen readers
  * @param {string[]} head
  * @param {(string | number | Node)[][]} rows the first cell is the row's name
+ * @param {string} [kind] a class; "figures": all but the first column are numbers
  */
-export function table(caption, head, rows) {
+export function table(caption, head, rows, kind = "") {
   return h(
     "table",
-    {},
+    { class: kind || null },
     h("caption", { class: "unseen" }, caption),
     h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, ...rows.map(row)),

@@ -85,10 +85,7 @@ export function ask(question) {
 export function input(name, label, attributes = {}, hint = "") {
   const id = `field-${++number}`;
   const described = hint ? { "aria-describedby": `${id}-hint` } : {};
-  const element =
-    attributes.type === "textarea"
-      ? h("textarea", { id, name, rows: 2, ...attributes, type: null, ...described })
-      : h("input", { id, name, autocomplete: "off", ...attributes, ...described });
+  const element = h("input", { id, name, autocomplete: "off", ...attributes, ...described });
   return h("div", { class: "field" }, h("label", { for: id }, label), element, hint && h("small", { id: `${id}-hint` }, hint));
 }
 

@@ -37,6 +37,15 @@ export function span(seconds) {
 }
 
 /**
+ * A length of time, roughly: its largest unit alone, rounded down.
+ * @param {number} seconds
+ */
+export function roughly(seconds) {
+  const [size, unit] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 86400 ? [3600, "h"] : [86400, "d"];
+  return `${Math.floor(seconds / size)} ${unit}`;
+}
+
+/**
  * A length of time that runs, as figures: "1:02:03", "−4:12"; from two days on in words.
  * @param {number} seconds
  */

@@ -15,14 +15,14 @@ const LINES = 10;
  * @param {(userId: string) => void} open shows a user's drawer
  */
 export function watchLogbook(open) {
-  const history = pages("history", "ended", () => "No session has ended yet.", ["User", "Ended", "Why", "Late", "Attempts"], (each) => [
+  const history = pages("history", "ended", "Ended last", "No session has ended yet.", ["User", "Ended", "Why", "Late", "Attempts"], (each) => [
     userButton(each.user_id, open),
     when(each.ended_at),
     plain(each.reason),
     each.lateness_seconds === null || each.lateness_seconds === undefined ? "–" : span(each.lateness_seconds),
     count(each.attempts ?? 0),
   ]);
-  const audit = pages("audit", "entries", () => "No operator has done anything yet.", ["When", "Who", "What", "To", "Why", "Outcome"], (each) => [
+  const audit = pages("audit", "entries", "Done by operators", "No operator has done anything yet.", ["When", "Who", "What", "To", "Why", "Outcome"], (each) => [
     when(each.at),
     each.who,
     plain(each.action),
@@ -34,7 +34,7 @@ export function watchLogbook(open) {
 }
 
 /** A list that is read from its beginning, and turned over page by page. */
-function pages(id, member, empty, head, cells) {
+function pages(id, member, name, empty, head, cells) {
   let cursors = [""];
   let next = "";
   const turn = (to) => {
@@ -44,7 +44,7 @@ function pages(id, member, empty, head, cells) {
   const newer = h("button", { type: "button", class: "bare", on: { click: () => turn(cursors.slice(0, -1)) } }, "Newer");
   const older = h("button", { type: "button", class: "bare", on: { click: () => turn([...cursors, next]) } }, "Older");
   const foot = h("p", { class: "pages" }, newer, older);
-  const place = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": `${id}-title` });
+  const place = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${name}, as a table` });
   const kept = panel(
     id,
     SECONDS,
@@ -55,9 +55,9 @@ function pages(id, member, empty, head, cells) {
       newer.disabled = cursors.length === 1;
       older.disabled = !next;
       foot.hidden = newer.disabled && older.disabled;
-      if (items.length === 0 && cursors.length === 1) return replace(body, nothing(empty()));
+      if (items.length === 0 && cursors.length === 1) return replace(body, nothing(empty));
       const focused = [...place.querySelectorAll("button")].indexOf(/** @type {any} */ (document.activeElement));
-      replace(place, table(document.getElementById(`${id}-title`)?.textContent ?? "", head, items.map(cells)));
+      replace(place, table(name, head, items.map(cells)));
       if (focused >= 0) /** @type {any} */ (place.querySelectorAll("button")[focused])?.focus();
       if (place.parentNode !== body) replace(body, place, foot);
     },

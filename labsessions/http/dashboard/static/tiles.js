@@ -2,7 +2,7 @@
 
 import { now, secondsTo } from "./clock.js";
 import { byId, h, say } from "./dom.js";
-import { count, counted, instant, span } from "./format.js";
+import { count, counted, instant, roughly, span } from "./format.js";
 
 const LATE_HEARTBEAT_SECONDS = 10;
 const OLD_BACKUP_SECONDS = 26 * 3600;
@@ -113,5 +113,5 @@ function backend({ state, since, last_error: lastError }) {
 function backup(last) {
   if (!last) return { value: "None", note: "none known", kind: "warn" };
   const age = -secondsTo(last.at);
-  return { value: span(age), note: `ago, ${instant(last.at, now())}`, kind: age > OLD_BACKUP_SECONDS ? "warn" : "" };
+  return { value: roughly(age), note: `ago, ${instant(last.at, now())}`, kind: age > OLD_BACKUP_SECONDS ? "warn" : "" };
 }

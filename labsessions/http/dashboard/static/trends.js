@@ -9,7 +9,7 @@ import { nothing, panel } from "./panel.js";
 
 const SECONDS = 300;
 const DAYS = 14;
-const HEIGHT = 170;
+const HEIGHT = 218;
 const LABS = 8;
 // From the inside of the bar to the outside; what isn't named here comes last.
 const REASONS = ["expired", "deleted", "ended_by_operator", "forgotten"];
@@ -94,7 +94,7 @@ function labs(body, rows) {
   const left = rows.length - worst.length;
   replace(
     body,
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "By lab" }, table("Labs, those that need most attempts first", ["Lab", "Ended", "Attempts", "Late, 95 %"], cells)),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Labs, as a table" }, table("Labs, those that need most attempts first", ["Lab", "Ended", "Attempts", "Late, 95 %"], cells, "figures")),
     left > 0 && h("p", { class: "legend quiet" }, `and ${count(left)} that need fewer attempts`),
   );
 }
