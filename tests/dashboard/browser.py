@@ -83,12 +83,11 @@ async def chromium() -> AsyncIterator["Browser"]:
 
 @dataclass
 class Shown:
-    """The dashboard in a tab, and the admin API behind it. `complaints`: errors of the page, CSP violations included."""
+    """The dashboard in a tab, and the admin API behind it. `complaints`: the page's errors, its policy's too."""
 
     page: "Page"
     context: "BrowserContext"
     admin: FakeAdmin
-    server: TestServer
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -120,12 +119,13 @@ async def dashboard(
     scheme: Any = "light",
     bypass_policy: bool = False,
     driven_clock: bool = False,
+    blind: bool = False,
 ) -> AsyncIterator[Shown]:
     """The dashboard over this world in a tab of its own, as soon as its first overview is shown, or the sign-in form.
 
-    With a `driven_clock`, `page.clock` may be put forward.
+    With a `driven_clock`, `page.clock` may be put forward. `blind`: the service cannot read its store.
     """
-    admin = FakeAdmin(world)
+    admin = FakeAdmin(world, blind=blind)
     options = ApiOptions(
         version="1.2.3", tokens=(PLATFORM_TOKEN,) if tokens else (), admin_tokens=(TOKEN,) if tokens else ()
     )
@@ -137,7 +137,7 @@ async def dashboard(
         page = await context.new_page()
         if driven_clock:
             await page.clock.install()
-        shown = Shown(page, context, admin, server)
+        shown = Shown(page, context, admin)
         page.on("console", lambda each: shown.complaints.append(each.text) if each.type == "error" else None)
         page.on("pageerror", lambda error: shown.complaints.append(str(error)))
         try:

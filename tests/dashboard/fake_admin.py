@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp_sse import sse_response
-from fake_answers import answers_of
+from fake_answers import answers_of, blind_overview
 from fake_world import MINUTE, World
 
 from labsessions.core.projection import iso
@@ -23,11 +23,14 @@ ADMIN = "/api/v1/admin"
 class FakeAdmin:
     """Handlers over `world`; what is posted is kept in `posted`. While `refusal` is set, every POST is refused so.
 
-    With `silent`, streams are closed and refused.
+    With `silent`, streams are closed and refused. `blind`: the overview of a service that cannot read its store.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, blind: bool = False) -> None:
         self.world = world
+        self._answers = answers_of(world)
+        if blind:
+            self._answers["/overview"] = lambda _: blind_overview(world)
         self.posted: list[tuple[str, dict[str, Any], str]] = []
         self.asked: list[str] = []
         self.refusal: Problem | None = None
@@ -37,10 +40,7 @@ class FakeAdmin:
 
     def group(self) -> RouteGroup:
         """As `make_app` takes it."""
-        reading = {
-            path: self._reader(answer)
-            for path, answer in answers_of(self.world).items()
-        }
+        reading = {path: self._reader(answer) for path, answer in self._answers.items()}
         reading["/stream"] = self._stream
         acting = {
             "/sessions/{user_id}/extend": self._extend,
@@ -66,7 +66,9 @@ class FakeAdmin:
 
         return read
 
-    def _actor(self, act: Callable[[str, dict[str, Any]], Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _actor(
+        self, act: Callable[[str, dict[str, Any]], Any]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def do(request: web.Request) -> web.StreamResponse:
             body = json.loads(await request.read())
             who = request.headers.get("X-Operator", "operator")
@@ -92,16 +94,19 @@ class FakeAdmin:
         seen = request.headers.get("Last-Event-ID")
         self.resumed_at.append(seen or "")
         seq = int(seen) if seen else len(self.world.events)
-        overview = answers_of(self.world)["/overview"]
+        overview = self._answers["/overview"]
         async with sse_response(request) as response:
             await response.write(f"id: {seq}\r\n\r\n".encode())
-            while not self.silent:
+            while not self._is_silent():
                 for event in self.world.events[seq:]:
                     seq = event["seq"]
                     await response.send(json.dumps(event), id=str(seq), event=event["type"])
                 await response.send(json.dumps(overview(request)), event="overview")
                 await asyncio.sleep(self.beat_seconds)
         return response
+
+    def _is_silent(self) -> bool:
+        return self.silent
 
     def _extend(self, user_id: str, body: dict[str, Any]) -> dict[str, Any]:
         session = self.world.sessions[user_id]

@@ -39,7 +39,7 @@ def overview(world: World) -> dict[str, Any]:
     if down:
         problems.append("the lab backend has been down for 362 s: cleanups wait, probes go on")
     ok = not (overdue or down)
-    text = "Every session on time" if ok else f"{len(overdue)} overdue, oldest {round((oldest or 0) / 60)} min"
+    text = "every session on time" if ok else f"{len(overdue)} overdue, oldest {round((oldest or 0) / 60)} min"
     if down:
         text += " – the lab backend does not answer"
     return {
@@ -69,6 +69,14 @@ def overview(world: World) -> dict[str, Any]:
         "effects_running": min(statuses["cleaning"], 12),
         "test_clock": world.test_clock,
     }
+
+
+def blind_overview(world: World) -> dict[str, Any]:
+    """As `/overview` where the store cannot be read and the scheduler has ended."""
+    scheduler = {"heartbeat_age_seconds": None, "paused": None, "clock_problem": None}
+    verdict = {"ok": False, "text": "the store is in trouble: disk I/O error", "since": None}
+    unknown = {"counts": None, "oldest_overdue_seconds": None, "scheduler": scheduler, "verdict": verdict}
+    return overview(world) | unknown
 
 
 def expiries(world: World, hours: int) -> dict[str, Any]:
@@ -131,7 +139,12 @@ def detail(world: World, user_id: str) -> dict[str, Any]:
         "validation": 0,
     }
     owed = [
-        {**each, "since": iso(each["ms"]), "last_error": "no answer within 15 s", "next_attempt_at": iso(world.now_ms())}
+        {
+            **each,
+            "since": iso(each["ms"]),
+            "last_error": "no answer within 15 s",
+            "next_attempt_at": iso(world.now_ms()),
+        }
         for each in world.owed.get(user_id, [])
     ]
     return {

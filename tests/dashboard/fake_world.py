@@ -1,4 +1,4 @@
-"""A lab platform's day, made up by a seed: sessions, what went wrong, what ended. For the dashboard's tests and pictures.
+"""A lab platform's day, made up by a seed: sessions, what went wrong, what ended.
 
 It knows nothing of HTTP. Shapes are those of the admin API.
 """
@@ -155,13 +155,15 @@ def _past(made: World, chance: random.Random, size: int) -> None:
             error = made.sessions[user_id]["last_error"]
             made.happen("session.cleanup_failed", user_id, attempts=attempt, last_error=error)
     for number in range(min(size * 3, 40)):
-        gone = made.add(f"{chance.choice(NAMES)}.gone{number}", -chance.uniform(1, 90), attempts=chance.choice((1, 1, 1, 2)))
+        gone = made.add(
+            f"{chance.choice(NAMES)}.gone{number}", -chance.uniform(1, 90), attempts=chance.choice((1, 1, 1, 2))
+        )
         made.end(gone["user_id"], chance.choices(("expired", "deleted", "ended_by_operator"), (7, 2, 1))[0])
     share = max(size, 20)
     for back in range(13, -1, -1):
         ended = round(share * chance.uniform(0.7, 1.3) * (0.25 if back % 7 in (2, 3) else 1))
         deleted, by_operator = round(ended * 0.16), round(ended * 0.02)
-        bad = 40 if back == 5 else 1  # noqa: PLR2004 - the day when the backend was down
+        bad = 40 if back == 5 else 1
         made.days.append(
             {
                 "key": iso(now - back * DAY)[:10],
@@ -185,4 +187,21 @@ def _past(made: World, chance: random.Random, size: int) -> None:
         made.labs.append(row | {"late_p50_seconds": 0.02, "late_p95_seconds": mean - 0.9, "late_max_seconds": 70.0})
 
 
-NAMES = "ada alan barbara claude donald edsger frances grace ivan john ken leslie margaret niklaus radia tim".split()
+NAMES = [
+    "ada",
+    "alan",
+    "barbara",
+    "claude",
+    "donald",
+    "edsger",
+    "frances",
+    "grace",
+    "ivan",
+    "john",
+    "ken",
+    "leslie",
+    "margaret",
+    "niklaus",
+    "radia",
+    "tim",
+]

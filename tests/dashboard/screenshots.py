@@ -26,8 +26,6 @@ def server(made: World, *tokens: str) -> TestServer:
 async def shown(browser: Browser, address: str, size: Any, scheme: Any) -> Page:
     """The dashboard when it has its data."""
     page = await browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
-    page.on("console", lambda message: print(message.type, message.text))
-    page.on("pageerror", lambda error: print("page error", error))
     await page.goto(address)
     await page.wait_for_selector(".link.live, #sign-in form")
     await page.wait_for_timeout(900)
@@ -40,7 +38,7 @@ async def main(folder: Path, only: str) -> None:
     async with chromium() as browser:
         for size in (0, 5, 50_000):
             made = world(size)
-            if size == 50_000:  # noqa: PLR2004
+            if size == 50_000:
                 made.backend = "down"
                 made.drain_per_second = 9.5
                 now = made.now_ms()
@@ -52,11 +50,18 @@ async def main(folder: Path, only: str) -> None:
                 }
             async with server(made) as service:
                 address = str(service.make_url("/dashboard"))
-                for name, port, scheme in (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light"), ("phone-dark", PHONE, "dark")):
+                for name, port, scheme in (
+                    ("light", DESK, "light"),
+                    ("dark", DESK, "dark"),
+                    ("phone", PHONE, "light"),
+                    ("phone-dark", PHONE, "dark"),
+                ):
                     if only and only not in f"{name}-{size}":
                         continue
                     page = await shown(browser, address, port, scheme)
-                    await page.screenshot(path=folder / f"{name}-{size}.png", full_page=size < 50_000 or "phone" not in name)
+                    await page.screenshot(
+                        path=folder / f"{name}-{size}.png", full_page=size < 50_000 or "phone" not in name
+                    )
                     if size == 5 and name in ("light", "phone", "dark"):
                         await page.click(".row-open >> nth=0")
                         await page.wait_for_selector(".timeline li")
@@ -70,4 +75,4 @@ async def main(folder: Path, only: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""))  # noqa: PLR2004
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""))

@@ -80,7 +80,8 @@ async def test_nothing_is_wider_than_the_screen(show: Show, width: int) -> None:
     async with show(made, viewport={"width": width, "height": 800}) as shown:
         await shown.page.locator("#history tbody tr").first.wait_for()
         await shown.page.locator("#lateness .bar").first.wait_for()
-        too_wide = """() => [...document.querySelectorAll("body *")].filter((each) => !each.closest(".scroll, svg, .sessions thead"))
+        too_wide = """() => [...document.querySelectorAll("body *")]
+            .filter((each) => !each.closest(".scroll, svg, .sessions thead"))
             .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
             .map((each) => `${each.tagName}#${each.id}.${each.className}`)"""
         assert await shown.page.evaluate(too_wide) == []
@@ -96,7 +97,9 @@ async def test_the_first_stop_skips_to_the_sessions(show: Show) -> None:
         keyboard = shown.page.keyboard
         await keyboard.press("Tab")
         assert await shown.page.evaluate("document.activeElement.textContent") == "Skip to the sessions"
-        assert (await shown.page.locator(".skip").bounding_box() or {})["y"] >= 0
+        box = await shown.page.locator(".skip").bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
         await keyboard.press("Enter")
         await keyboard.press("Tab")
         assert await shown.page.evaluate("document.activeElement.name") == "q"

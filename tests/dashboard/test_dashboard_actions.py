@@ -1,9 +1,9 @@
 """What an operator can do, in a real browser: nothing without a confirmation, and what is sent is what was said."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from browser import Show, Shown
+from browser import TOKEN, Show, Shown
 from fake_world import World, world
 
 from labsessions.http.errors import Problem
@@ -32,39 +32,52 @@ async def choose(shown: Shown, user_id: str, action: str) -> None:
     await shown.page.locator("dialog.ask").wait_for()
 
 
-@pytest.mark.parametrize(
-    ("user_id", "action", "says", "fill", "path", "body", "result"),
-    [
-        ("ada", "Extend…", "It ends at", {"minutes": "45", "reason": "exam"}, "extend", {"minutes": 45, "reason": "exam"}, "45 min more"),
-        ("ada", "Extend…", "less than 0", {"minutes": "-5"}, "extend", {"minutes": -5}, "5 min less"),
-        ("ada", "End now…", "Its VM is deleted", {"reason": "course over"}, "end", {"reason": "course over"}, "at its end"),
-        ("bob", "Retry now…", "2 attempts so far: VM vm-4001: 503", {}, "retry", {}, "next attempt for bob"),
-        ("eve", "Forget…", "may still run", {"reason": "gone by hand"}, "forget", {"reason": "gone by hand"}, "vm-4002, vm-w"),
-    ],
-)  # fmt: skip
-async def test_an_action_on_one_session(
-    show: Show, user_id: str, action: str, says: str, fill: dict[str, str], path: str, body: dict[str, Any], result: str
-) -> None:
+class Action(NamedTuple):
+    """Who is chosen, and on which button; what the dialog says, takes and sends; what is said when it is done."""
+
+    user_id: str
+    button: str
+    says: str
+    fill: dict[str, str]
+    sends: dict[str, Any]
+    result: str
+
+
+EXAM = {"minutes": 45, "reason": "exam"}
+ACTIONS = [
+    Action("ada", "Extend…", "It ends at", {"minutes": "45", "reason": "exam"}, EXAM, "45 min more"),
+    Action("ada", "Extend…", "less than 0", {"minutes": "-5"}, {"minutes": -5}, "5 min less"),
+    Action("ada", "End now…", "Its VM is deleted", {"reason": "over"}, {"reason": "over"}, "at its end"),
+    Action("bob", "Retry now…", "2 attempts so far: VM vm-4001: 503", {}, {}, "next attempt for bob"),
+    Action("old", "Retry now…", "owed of an ended session", {}, {}, "next attempt for old"),
+    Action("eve", "Forget…", "may still run", {"reason": "by hand"}, {"reason": "by hand"}, "vm-4002, vm-w"),
+]
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.button}{action.result}")
+async def test_an_action_on_one_session(show: Show, action: Action) -> None:
     """Said first, to whom and what; sent once, in the operator's name; its result is read out."""
-    async with show(troubled(), tokens=True) as shown:
-        await shown.page.get_by_label("ADMIN_TOKEN").fill("admin-token-1")
+    async with show(troubled(), tokens=True, query=f"?user={action.user_id}") as shown:
+        await shown.page.get_by_label("ADMIN_TOKEN").fill(TOKEN)
         await shown.page.get_by_label("Your name").fill("Grace H.")
         await shown.page.get_by_role("button", name="Sign in").click()
-        await choose(shown, user_id, action)
+        await shown.page.locator(".drawer").get_by_role("button", name=action.button).click()
         dialog = shown.page.locator("dialog.ask")
-        assert user_id in await dialog.locator("h2").inner_text()
-        assert says in await dialog.locator(".says").inner_text()
-        for name, value in fill.items():
+        assert action.user_id in await dialog.locator("h2").inner_text()
+        assert action.says in await dialog.locator(".says").inner_text()
+        for name, value in action.fill.items():
             await dialog.locator(f"[name={name}]").fill(value)
         for box in await dialog.locator("input[type=checkbox]").all():
             await box.check()
         assert shown.admin.posted == []
         await shown.confirm()
-        await shown.said(result)
-        ((sent_to, sent, who),) = shown.admin.posted
-        if path == "forget":
-            assert sent.pop("session_id") == "5f0c7d3e-0000-4000-8000-000000000002"
-        assert (sent_to, sent, who) == (f"{ADMIN}/sessions/{user_id}/{path}", body, "Grace H.")
+        await shown.said(action.result)
+        ((path, sent, who),) = shown.admin.posted
+        assert sent.pop("session_id", None) == (
+            "5f0c7d3e-0000-4000-8000-000000000002" if action.button == "Forget…" else None
+        )
+        verb = action.button.partition("…")[0].partition(" ")[0].lower()
+        assert (path, sent, who) == (f"{ADMIN}/sessions/{action.user_id}/{verb}", action.sends, "Grace H.")
         assert await dialog.count() == 0
 
 

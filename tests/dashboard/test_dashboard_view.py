@@ -40,6 +40,13 @@ async def test_what_is_wrong_comes_first(show: Show) -> None:
         assert "503 Service Unavailable" in (await shown.texts("#tiles .bad small"))[-1]
 
 
+async def test_what_is_not_known_is_no_zero(show: Show) -> None:
+    """A store that cannot be read, a scheduler that has ended: neither looks as if all were well."""
+    async with show(world(5), blind=True) as shown:
+        await shown.page.locator("#tiles .bad", has_text="Ended").wait_for()
+        assert (await shown.texts("#tiles strong"))[:6] == ["–"] * 6
+
+
 async def test_banners_change_the_meaning_of_everything_below(show: Show) -> None:
     """A pause with its end, its reason and who did it; a step of the clock; a clock that is driven."""
     made = world(5)

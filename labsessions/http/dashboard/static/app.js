@@ -58,7 +58,7 @@ function run(first) {
     learn(seen.server_time);
     link.heard();
     say(byId("version"), seen.version);
-    showVerdict(seen, { resume: () => resume(seen.scheduler.paused, seen.counts.overdue, changed) });
+    showVerdict(seen, { resume: () => resume(seen.scheduler.paused, seen.counts?.overdue ?? 0, changed) });
     showTiles(seen, choose);
     byId("pause").hidden = Boolean(seen.scheduler.paused);
   }

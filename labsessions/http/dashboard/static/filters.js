@@ -11,8 +11,11 @@ const STATUSES = [
   ["cleaning", "cleaning"],
   ["stuck", "stuck"],
 ];
-const WITHIN = [
+// Of the API these are two filters, which exclude each other.
+const OVERDUE = "overdue";
+const ENDS = [
   ["", "any time"],
+  [OVERDUE, "overdue"],
   ["5", "within 5 min"],
   ["15", "within 15 min"],
   ["60", "within an hour"],
@@ -33,18 +36,17 @@ export function makeFilters(onChange) {
   form.append(
     field("User, id or VM", h("input", { type: "search", name: "q", placeholder: "begins with…", autocomplete: "off", spellcheck: "false" }), "wide"),
     field("Status", select("status", STATUSES)),
-    field("Ends", select("ending_within", WITHIN)),
+    field("Ends", select("ends", ENDS)),
     field("Lab", h("input", { type: "search", name: "lab_id", autocomplete: "off", spellcheck: "false" })),
     field("Group", h("input", { type: "search", name: "group_id", autocomplete: "off", spellcheck: "false" })),
     field("Last error has", h("input", { type: "search", name: "error", autocomplete: "off", spellcheck: "false" })),
     field("Order", select("order", ORDERS)),
-    h("label", { class: "check" }, h("input", { type: "checkbox", name: "overdue", value: "true" }), " Overdue only"),
     h("button", { type: "reset", class: "bare" }, "Clear"),
   );
   let timer = 0;
   const changed = () => {
     clearTimeout(timer);
-    setFilter(Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value).trim()])));
+    setFilter(given(form));
     onChange();
   };
   form.addEventListener("input", (event) => {
@@ -58,13 +60,19 @@ export function makeFilters(onChange) {
   form.addEventListener("reset", () => setTimeout(changed)); // after the fields have been cleared
   const show = () => {
     const wanted = filter();
+    const ends = wanted.overdue ? OVERDUE : wanted.ending_within;
     for (const input of form.elements) {
-      if (input.type === "checkbox") input.checked = wanted[input.name] === input.value;
-      else if (input.name) setValue(input, wanted[input.name] ?? "");
+      if (input.name) setValue(input, (input.name === "ends" ? ends : wanted[input.name]) ?? "");
     }
   };
   show();
   return { show };
+}
+
+/** What the form says, by the names of the API. */
+function given(form) {
+  const { ends, ...others } = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value).trim()]));
+  return { ...others, ...(ends === OVERDUE ? { overdue: "true" } : { ending_within: ends }) };
 }
 
 function setValue(input, value) {

@@ -9,57 +9,43 @@ const OLD_BACKUP_SECONDS = 26 * 3600;
 
 /** @typedef {{value: string, note?: string, kind?: "ok" | "warn" | "bad" | ""}} Figure */
 
+/** Where the store cannot be read there are no counts. */
+const UNKNOWN = { value: "–", note: "not known" };
+
 /** @type {{name: string, filter?: Record<string, string>, figure: (overview: any) => Figure}[]} */
 const TILES = [
   {
     name: "Active",
     filter: { status: "active" },
-    figure: (o) => ({ value: count(o.counts.active), note: `${counted(o.resident_actors ?? 0, "actor")} in memory` }),
+    figure: ({ counts, resident_actors: actors }) =>
+      counts ? { value: count(counts.active), note: `${counted(actors ?? 0, "actor")} in memory` } : UNKNOWN,
   },
   {
     name: "Ending soon",
     filter: { ending_within: "15" },
-    figure: (o) => ({ value: count(o.counts.ending_soon), note: "within 15 min" }),
+    figure: ({ counts }) => (counts ? { value: count(counts.ending_soon), note: "within 15 min" } : UNKNOWN),
   },
   {
     name: "Cleaning",
     filter: { status: "cleaning" },
-    figure: (o) => ({ value: count(o.counts.cleaning), note: `${counted(o.effects_running ?? 0, "attempt")} running` }),
+    figure: ({ counts, effects_running: running }) =>
+      counts ? { value: count(counts.cleaning), note: `${counted(running ?? 0, "attempt")} running` } : UNKNOWN,
   },
   {
     name: "Overdue",
     filter: { overdue: "true" },
-    figure: (o) =>
-      o.counts.overdue
-        ? { value: count(o.counts.overdue), note: `oldest ${span(o.oldest_overdue_seconds)}`, kind: "bad" }
-        : { value: "0", note: "none is late" },
+    figure: ({ counts, oldest_overdue_seconds: oldest }) =>
+      counts ? trouble(counts.overdue, `oldest ${span(oldest)}`, "none is late") : UNKNOWN,
   },
   {
     name: "Stuck",
     filter: { status: "stuck" },
-    figure: (o) =>
-      o.counts.stuck
-        ? { value: count(o.counts.stuck), note: "failed often, still retried", kind: "bad" }
-        : { value: "0", note: "none" },
+    figure: ({ counts }) => (counts ? trouble(counts.stuck, "failed often, still retried", "none") : UNKNOWN),
   },
-  {
-    name: "Owed",
-    figure: (o) => ({
-      value: count(o.counts.owed),
-      note: o.counts.owed_stuck ? `VMs of ended labs, ${count(o.counts.owed_stuck)} stuck` : "VMs of ended labs",
-      kind: o.counts.owed_stuck ? "bad" : "",
-    }),
-  },
-  { name: "Lab backend", figure: (o) => backend(o.backend) },
-  {
-    name: "Scheduler",
-    figure: ({ scheduler }) => ({
-      value: scheduler.paused ? "Paused" : scheduler.heartbeat_age_seconds > LATE_HEARTBEAT_SECONDS ? "Late" : "On time",
-      note: `heartbeat ${span(scheduler.heartbeat_age_seconds)} ago`,
-      kind: scheduler.heartbeat_age_seconds > LATE_HEARTBEAT_SECONDS ? "bad" : scheduler.paused ? "warn" : "ok",
-    }),
-  },
-  { name: "Last backup", figure: (o) => backup(o.last_backup) },
+  { name: "Owed", figure: ({ counts }) => (counts ? owed(counts) : UNKNOWN) },
+  { name: "Lab backend", figure: (overview) => backend(overview.backend) },
+  { name: "Scheduler", figure: (overview) => scheduler(overview.scheduler) },
+  { name: "Last backup", figure: (overview) => backup(overview.last_backup) },
 ];
 
 /** @type {(overview: any) => void} */
@@ -100,6 +86,23 @@ function make(tile, choose) {
     item.className = figure.kind ?? "";
   };
   return { item, show };
+}
+
+/** Bad if there is any. */
+function trouble(number, note, none) {
+  return number ? { value: count(number), note, kind: "bad" } : { value: "0", note: none };
+}
+
+function owed(counts) {
+  const stuck = counts.owed_stuck ? `, ${count(counts.owed_stuck)} stuck` : "";
+  return { value: count(counts.owed), note: `VMs of ended labs${stuck}`, kind: stuck ? "bad" : "" };
+}
+
+function scheduler({ heartbeat_age_seconds: age, paused }) {
+  if (age === null || age === undefined) return { value: "Ended", note: "nothing is cleaned up", kind: "bad" };
+  const note = `heartbeat ${span(age)} ago`;
+  if (age > LATE_HEARTBEAT_SECONDS) return { value: "Late", note, kind: "bad" };
+  return paused ? { value: "Paused", note, kind: "warn" } : { value: "On time", note, kind: "ok" };
 }
 
 function backend({ state, since, last_error: lastError }) {

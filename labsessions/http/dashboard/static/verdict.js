@@ -25,17 +25,22 @@ export function showVerdict(overview, actions) {
   }
   const [text, since, problems] = section.children;
   section.className = `verdict ${verdict.ok ? "ok" : "bad"}`;
-  say(text, verdict.text);
+  const sentence = capital(verdict.text);
+  say(text, sentence);
   say(since, verdict.since ? `since ${instant(verdict.since, now())} (${span(-secondsTo(verdict.since))})` : "");
   const others = (overview.problems ?? []).filter((/** @type {string} */ problem) => problem !== verdict.text);
   if (shownProblems !== (shownProblems = others.join("\n"))) {
     replace(problems, ...others.map((problem) => h("li", {}, problem)));
   }
   const state = verdict.ok ? "All is well" : "Not well";
-  if (before && before !== state) announce(`${state}: ${verdict.text}`, verdict.ok ? "ok" : "bad");
+  if (before && before !== state) announce(`${state}: ${sentence}`, verdict.ok ? "ok" : "bad");
   before = state;
-  document.title = verdict.ok ? "Lab sessions" : `⚠ ${verdict.text} – Lab sessions`;
+  document.title = verdict.ok ? "Lab sessions" : `⚠ ${sentence} – Lab sessions`;
   showBanners(overview, actions);
+}
+
+function capital(sentence) {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function showBanners(overview, actions) {
