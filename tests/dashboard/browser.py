@@ -99,6 +99,11 @@ class Shown:
         """The visible texts of all such elements."""
         return [text.strip() for text in await self.page.locator(selector).all_inner_texts()]
 
+    async def settled(self) -> None:
+        """Wait until every part has read what it shows."""
+        unread = "it => it.matches('[aria-busy]') || !it.querySelector('.panel-body').firstChild"
+        await self.page.wait_for_function(f"![...document.querySelectorAll('.panel')].some({unread})")
+
     async def confirm(self) -> None:
         """Press the button that does it in the dialog that is open."""
         await self.page.locator("dialog.ask button[type=submit]").click()

@@ -128,8 +128,10 @@ class FakeAdmin:
         return {}
 
     def _forget(self, user_id: str, _: dict[str, Any]) -> dict[str, Any]:
+        session = self.world.sessions[user_id]
         self.world.end(user_id, "forgotten")
-        return {}
+        workers = [node["worker_lab_request_id"] for node in session.get("worker_nodes", [])]
+        return {"user_id": user_id, "session_ids": [session["id"]], "vms": [session["lab_request_id"], *workers]}
 
     def _retry_all(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
         matched = [
@@ -139,21 +141,24 @@ class FakeAdmin:
             and body.get("error", "") in (each["last_error"] or "")
         ]
         if body.get("expected") not in (None, len(matched)):
-            raise RefusedError(Problem(409, "other_count", f"By now {len(matched)} sessions match"))
+            raise RefusedError(
+                Problem(409, "count_changed", f"{len(matched)} users match by now, not {body['expected']}")
+            )
         if not body["dry_run"]:
             for each in matched:
                 each["next_attempt_ms"] = self.world.now_ms()
-        return {"matched": len(matched), "retried": 0 if body["dry_run"] else len(matched), "dry_run": body["dry_run"]}
+        retried = 0 if body["dry_run"] else len(matched)
+        return {"matched": len(matched), "retried": retried, "running": 0, "failed": 0, "dry_run": body["dry_run"]}
 
     def _pause(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
         now = self.world.now_ms()
         until = iso(now + round(body["minutes"] * MINUTE))
         self.world.paused = {"since": iso(now), "until": until, "reason": body["reason"], "by": self.posted[-1][2]}
-        return self.world.paused
+        return {"paused": self.world.paused}
 
     def _resume(self, *_: Any) -> dict[str, Any]:
         self.world.paused = None
-        return {}
+        return {"paused": None}
 
 
 def _endpoint(method: str, path: str) -> Endpoint:

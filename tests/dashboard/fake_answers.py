@@ -34,12 +34,12 @@ def overview(world: World) -> dict[str, Any]:
     statuses = Counter(each["status"] for each in sessions)
     overdue = [each["expires_ms"] for each in world.overdue()]
     oldest = (now - min(overdue)) / 1000 if overdue else None
-    problems = [f"{statuses['stuck']} sessions are stuck in cleanup"] if statuses["stuck"] else []
+    problems = [f"sessions stuck in cleanup: {statuses['stuck']}; see last_error"] if statuses["stuck"] else []
     down = world.backend == "down"
     if down:
         problems.append("the lab backend has been down for 362 s: cleanups wait, probes go on")
     ok = not (overdue or down)
-    text = "every session on time" if ok else f"{len(overdue)} overdue, oldest {round((oldest or 0) / 60)} min"
+    text = "every session on time" if ok else f"{len(overdue)} overdue, oldest {_in_words(oldest or 0)}"
     if down:
         text += " – the lab backend does not answer"
     return {
@@ -69,6 +69,11 @@ def overview(world: World) -> dict[str, Any]:
         "effects_running": min(statuses["cleaning"], 12),
         "test_clock": world.test_clock,
     }
+
+
+def _in_words(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds) // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {round(seconds) % 60} s"
 
 
 def blind_overview(world: World) -> dict[str, Any]:

@@ -17,6 +17,14 @@ from playwright.async_api import Browser, Page  # noqa: E402
 from labsessions.core.projection import iso  # noqa: E402
 from labsessions.http import ApiOptions  # noqa: E402
 
+FEW, MANY = 5, 50_000
+LOOKS: dict[str, tuple[Any, str]] = {
+    "light": (DESK, "light"),
+    "dark": (DESK, "dark"),
+    "phone": (PHONE, "light"),
+    "phone-dark": (PHONE, "dark"),
+}
+
 
 def server(made: World, *tokens: str) -> TestServer:
     """The dashboard over a made-up world."""
@@ -32,47 +40,41 @@ async def shown(browser: Browser, address: str, size: Any, scheme: Any) -> Page:
     return page
 
 
-async def main(folder: Path, only: str) -> None:
-    """All of them."""
+async def pictures(browser: Browser, folder: Path, size: int) -> None:
+    """The board in light and dark, on a desk and on a phone; with a few sessions the drawer and a dialog, too."""
+    made = world(size)
+    if size == MANY:  # the worst day
+        now = made.now_ms()
+        made.backend, made.drain_per_second = "down", 9.5
+        made.paused = {"since": iso(now), "until": iso(now + HOUR), "reason": "backend maintenance", "by": "ada"}
+    async with server(made) as service:
+        for name, (viewport, scheme) in LOOKS.items():
+            page = await shown(browser, str(service.make_url("/dashboard")), viewport, scheme)
+            await page.screenshot(path=folder / f"{name}-{size}.png", full_page=True)
+            if size == FEW:
+                await page.click(".row-open >> nth=0")
+                await page.wait_for_selector(".timeline li")
+                await page.screenshot(path=folder / f"{name}-drawer.png")
+                await page.click("text=Forget…")
+                await page.screenshot(path=folder / f"{name}-dialog.png")
+            await page.close()
+
+
+async def main(folder: Path) -> None:
+    """All of them; `dashboard.png` is the one of the documentation."""
     folder.mkdir(parents=True, exist_ok=True)
     async with chromium() as browser:
-        for size in (0, 5, 50_000):
-            made = world(size)
-            if size == 50_000:
-                made.backend = "down"
-                made.drain_per_second = 9.5
-                now = made.now_ms()
-                made.paused = {
-                    "since": iso(now - 600_000),
-                    "until": iso(now + HOUR),
-                    "reason": "backend maintenance",
-                    "by": "ada",
-                }
-            async with server(made) as service:
-                address = str(service.make_url("/dashboard"))
-                for name, port, scheme in (
-                    ("light", DESK, "light"),
-                    ("dark", DESK, "dark"),
-                    ("phone", PHONE, "light"),
-                    ("phone-dark", PHONE, "dark"),
-                ):
-                    if only and only not in f"{name}-{size}":
-                        continue
-                    page = await shown(browser, address, port, scheme)
-                    await page.screenshot(
-                        path=folder / f"{name}-{size}.png", full_page=size < 50_000 or "phone" not in name
-                    )
-                    if size == 5 and name in ("light", "phone", "dark"):
-                        await page.click(".row-open >> nth=0")
-                        await page.wait_for_selector(".timeline li")
-                        await page.screenshot(path=folder / f"{name}-drawer.png")
-                        await page.click("text=Forget…")
-                        await page.screenshot(path=folder / f"{name}-dialog.png")
-                    await page.close()
+        for size in (0, FEW, MANY):
+            await pictures(browser, folder, size)
         async with server(world(5), "secret") as service:
             page = await shown(browser, str(service.make_url("/dashboard")), DESK, "light")
             await page.screenshot(path=folder / "sign-in.png")
+        made = world(600)
+        made.drain_per_second = 0.25
+        async with server(made) as service:
+            page = await shown(browser, str(service.make_url("/")), {"width": 1280, "height": 900}, "light")
+            await page.screenshot(path=folder / "dashboard.png")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""))
+    asyncio.run(main(Path(sys.argv[1])))

@@ -42,8 +42,7 @@ async def test_no_accessibility_fault(show: Show, scheme: str, viewport: Any) ->
     """By axe-core, WCAG 2.2 AA, contrast included: the board, with its tables open; the drawer; a dialog."""
     # The checker is a script that is put into the page, which the page's own policy forbids.
     async with show(everything(), scheme=scheme, viewport=viewport, bypass_policy=True) as shown:
-        await shown.page.locator("#history tbody tr").first.wait_for()
-        await shown.page.locator("#lateness .bar").first.wait_for()
+        await shown.settled()
         for summary in await shown.page.locator("summary").all():
             await summary.click()
         assert await violations(shown) == {}
@@ -64,7 +63,7 @@ async def test_no_accessibility_fault_at_the_door(show: Show, scheme: str) -> No
         assert await violations(shown) == {}
         await shown.page.get_by_label("ADMIN_TOKEN").fill("admin-token-1")
         await shown.page.keyboard.press("Enter")
-        await shown.page.locator("#history .nothing").wait_for()
+        await shown.settled()
         await shown.page.locator("#account").click()
         await shown.confirm()
         await shown.page.locator(".toast").wait_for()
@@ -78,10 +77,9 @@ async def test_nothing_is_wider_than_the_screen(show: Show, width: int) -> None:
     made.add("a" * 200, 5, labTitle="W" * 300, labId="x" * 100)
     made.fail("a" * 200, 100, "VM " + "v" * 300)
     async with show(made, viewport={"width": width, "height": 800}) as shown:
-        await shown.page.locator("#history tbody tr").first.wait_for()
-        await shown.page.locator("#lateness .bar").first.wait_for()
+        await shown.settled()
         too_wide = """() => [...document.querySelectorAll("body *")]
-            .filter((each) => !each.closest(".scroll, svg, .sessions thead"))
+            .filter((each) => !each.closest(".scroll, svg, .sessions thead, .lab > *"))
             .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5)
             .map((each) => `${each.tagName}#${each.id}.${each.className}`)"""
         assert await shown.page.evaluate(too_wide) == []
@@ -108,8 +106,7 @@ async def test_the_first_stop_skips_to_the_sessions(show: Show) -> None:
 async def test_everything_is_reached_by_keyboard_and_seen(show: Show) -> None:
     """Each stop has an outline; every button, field, link and fold is a stop, and no stop is out of the window."""
     async with show(world(5)) as shown:
-        await shown.page.locator("#history tbody tr").first.wait_for()
-        await shown.page.locator("#lateness .bar").first.wait_for()
+        await shown.settled()
         wanted = await shown.page.evaluate(
             "[...document.querySelectorAll('button, input, select, a[href], summary')]"
             ".filter((each) => !each.disabled && each.checkVisibility()).length"

@@ -148,17 +148,17 @@ async def test_retry_all_counts_first_and_retries_as_many(show: Show) -> None:
         page = shown.page
         await page.locator("#retry-all:not(:disabled)").click()
         confirm = page.locator("dialog.ask button[type=submit]")
-        await confirm.filter(has_text="Retry 20 sessions").wait_for()
+        await confirm.filter(has_text="Retry for 20 users").wait_for()
         await page.get_by_label("Which").select_option("stuck")
-        await confirm.filter(has_text="Retry 3 sessions").wait_for()
+        await confirm.filter(has_text="Retry for 3 users").wait_for()
         await page.get_by_label("Last error has").nth(1).fill("nothing like it")
-        await page.locator(".preview", has_text="No session waits").wait_for()
+        await page.locator(".preview", has_text="No cleanup that waits is as chosen.").wait_for()
         assert await confirm.is_disabled()
         await page.get_by_label("Last error has").nth(1).fill("vm-4711")
-        await confirm.filter(has_text="Retry 3 sessions").wait_for()
+        await confirm.filter(has_text="Retry for 3 users").wait_for()
         assert all(body["dry_run"] for _, body, _ in shown.admin.posted)
         await shown.confirm()
-        await shown.said("3 sessions of 3 will be retried now.")
+        await shown.said("Retried now: 3 of 3 users.")
         path, body, _ = shown.admin.posted[-1]
         assert path == f"{ADMIN}/retry"
         assert body == {"status": "stuck", "error": "vm-4711", "dry_run": False, "expected": 3}
@@ -169,22 +169,22 @@ async def test_others_than_were_counted_are_not_retried(show: Show) -> None:
     async with show(troubled()) as shown:
         await shown.page.locator("#retry-all:not(:disabled)").click()
         confirm = shown.page.locator("dialog.ask button[type=submit]")
-        await confirm.filter(has_text="Retry 2 sessions").wait_for()
+        await confirm.filter(has_text="Retry for 2 users").wait_for()
         shown.world.fail("ada", 1, "VM vm-4000: 503")
         await shown.confirm()
-        await shown.page.locator("[role=alert]", has_text="By now 3 sessions match").wait_for()
-        await confirm.filter(has_text="Retry 3 sessions").wait_for()
+        await shown.page.locator("[role=alert]", has_text="3 users match by now, not 2").wait_for()
+        await confirm.filter(has_text="Retry for 3 users").wait_for()
         await shown.confirm()
-        await shown.said("3 sessions of 3")
+        await shown.said("Retried now: 3 of 3 users.")
 
 
 async def test_retry_of_one_cause(show: Show) -> None:
     """From the group of its error, with the error filled in."""
     async with show(troubled()) as shown:
         await shown.page.get_by_role("button", name="Retry…: VM vm-4002: no answer within 15 s").click()
-        await shown.page.locator("dialog.ask button[type=submit]", has_text="Retry 1 session").wait_for()
+        await shown.page.locator("dialog.ask button[type=submit]", has_text="Retry for 1 user").wait_for()
         await shown.confirm()
-        await shown.said("1 session of 1")
+        await shown.said("Retried now: 1 of 1 user.")
         assert shown.admin.posted[-1][1]["error"] == "VM vm-4002: no answer within 15 s"
 
 

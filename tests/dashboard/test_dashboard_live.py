@@ -60,8 +60,9 @@ async def test_a_view_that_is_not_live_says_so(show: Show) -> None:
     """How old it is, and when it is tried again; then it goes on where it left off, and nothing is lost."""
     made = world(5)
     async with show(made) as shown:
-        made.happen("session.updated", next(iter(made.sessions)))
-        await shown.page.wait_for_timeout(700)
+        made.add("seen", 25)
+        made.happen("session.created", "seen")
+        await shown.page.locator(".sessions tbody tr", has_text="seen").wait_for()
         newest = len(made.events)
         shown.admin.silent = True
         await shown.page.route("**/overview", lambda route: route.abort())
@@ -92,7 +93,7 @@ async def test_a_hidden_tab_asks_for_nothing(show: Show) -> None:
 
     async with show(world(5), driven_clock=True) as shown:
         page, user_id = shown.page, next(iter(shown.world.sessions))
-        await page.locator("#history tbody tr").first.wait_for()
+        await shown.settled()
         await page.evaluate(HIDE, arg=True)
         await page.wait_for_function("!document.querySelector('[aria-busy]')")  # what was under way
         page.on("request", note)
@@ -113,11 +114,11 @@ async def test_filters_are_in_the_address(show: Show) -> None:
         page = shown.page
         await page.get_by_label("User, id or VM").fill("ada")
         await page.get_by_label("Status").select_option("active")
-        await page.get_by_label("Ends", exact=True).select_option("overdue")
+        await page.locator("[name=ends]").select_option("overdue")
         await page.wait_for_url("**/dashboard?q=ada&status=active&overdue=true")
-        await page.get_by_label("Ends", exact=True).select_option("within an hour")
+        await page.locator("[name=ends]").select_option("within an hour")
         await page.wait_for_url("**/dashboard?q=ada&status=active&ending_within=60")
-        await page.get_by_label("Ends", exact=True).select_option("any time")
+        await page.locator("[name=ends]").select_option("any time")
         await page.wait_for_url("**/dashboard?q=ada&status=active")
         await page.locator("#sessions-count", has_not_text="1,000 sessions").wait_for()
         assert all(name.startswith("ada") for name in await shown.texts(".row-open"))
@@ -150,10 +151,10 @@ async def test_a_figure_leads_to_its_sessions_and_back(show: Show) -> None:
         await page.get_by_role("link", name="Overdue").click()
         await page.locator("#sessions-count", has_text="8 sessions").wait_for()
         assert page.url.endswith("?overdue=true")
-        assert await page.get_by_label("Ends", exact=True).input_value() == "overdue"
+        assert await page.locator("[name=ends]").input_value() == "overdue"
         await page.go_back()
         await page.locator("#sessions-count", has_text="1,000 sessions").wait_for()
-        assert await page.get_by_label("Ends", exact=True).input_value() == ""
+        assert await page.locator("[name=ends]").input_value() == ""
 
 
 async def test_a_drawer_has_an_address(show: Show) -> None:

@@ -66,10 +66,8 @@ async def test_the_token_goes_into_one_header_only(show: Show) -> None:
             sent = f"Bearer {TOKEN}" if "/api/" in request.url else None
             assert headers.pop("authorization", None) == sent, request.url
             assert TOKEN not in f"{request.url}{headers}{request.post_data}"
-        kept = "JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])"
-        assert await shown.page.evaluate(kept) == (
-            f'[{{"labsessions.token":"{TOKEN}","labsessions.operator":""}},{{}},""]'
-        )
+        kept = await shown.page.evaluate("[{...sessionStorage}, {...localStorage}, document.cookie]")
+        assert kept == [{"labsessions.token": TOKEN, "labsessions.operator": ""}, {}, ""]
 
 
 async def test_signed_in_until_one_signs_out(show: Show) -> None:

@@ -92,9 +92,9 @@ export function retry(userId, session, done) {
  */
 export function forget(userId, session, vmIds, done) {
   ask({
-    title: `Forget ${userId}’s session`,
+    title: session ? `Forget ${userId}’s session` : `Forget what is owed of ${userId}’s sessions`,
     says: [
-      `The service gives up: it no longer knows of the session and never asks the backend for these VMs again. Nothing confirms that they are gone, so they may still run, and cost. Delete them at the backend yourself.`,
+      "The service gives up: it never asks the backend for these VMs again. Nothing confirms that they are gone, so they may still run, and cost. Delete them at the backend yourself.",
       h("p", {}, "VMs: ", ...vmIds.flatMap((id, index) => [index ? ", " : "", h("code", {}, id)])),
       ...(session ? [which(session)] : []),
     ],
@@ -106,8 +106,9 @@ export function forget(userId, session, vmIds, done) {
     danger: true,
     done,
     run: async ({ reason }) => {
-      await post(ofUser(userId, "/forget"), { reason, ...(session ? { session_id: session.id } : {}) });
-      return `${userId}’s session is forgotten. May still run: ${vmIds.join(", ")}.`;
+      const { vms } = await post(ofUser(userId, "/forget"), { reason, ...(session ? { session_id: session.id } : {}) });
+      const run = vms.length > 0 ? `May still run: ${vms.join(", ")}.` : "All its VMs had been confirmed.";
+      return `${userId}’s session is forgotten. ${run}`;
     },
   });
 }

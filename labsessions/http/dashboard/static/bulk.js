@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { now } from "./clock.js";
 import { ask, choice, input } from "./dialog.js";
 import { h, replace } from "./dom.js";
-import { counted, instant } from "./format.js";
+import { count, counted, instant } from "./format.js";
 
 const LONGEST_PAUSE_MINUTES = 1440;
 const TYPING_MS = 300;
@@ -21,21 +21,22 @@ export function retryAll(wanted, done) {
   const question = ask({
     title: "Retry all now",
     says: [
-      "For each session whose cleanup waits for its next try, that try begins now instead of later. They go at the pace that the limits allow; a backend that is still in trouble refuses them all again.",
+      "Where a cleanup waits for its next try, that try begins now instead of later. They go at the pace that the limits allow; a backend that is still in trouble refuses them all again.",
     ],
     fields: [
       choice("status", "Which", [["", "cleaning and stuck"], ["stuck", "stuck only"], ["cleaning", "cleaning only"]]),
       input("error", "Last error has (optional)", { type: "search", value: wanted.error ?? "" }),
       preview,
+      input("reason", "Reason (optional, for the audit)", { maxlength: 500 }),
     ],
     verb: "Retry all",
     done,
     run: async (values) => {
       try {
-        const answer = await post("retry", { ...chosen(values), dry_run: false, expected: matched });
-        return `${counted(answer.retried, "session")} of ${answer.matched} will be retried now.`;
+        const why = values.reason ? { reason: values.reason } : {};
+        return told(await post("retry", { ...chosen(values), ...why, dry_run: false, expected: matched }));
       } catch (error) {
-        if (error.status === 409) void count(); // others by now: show how many before it is confirmed again
+        if (error.status === 409) void recount(); // others by now: show how many before it is confirmed again
         throw error;
       }
     },
@@ -43,25 +44,26 @@ export function retryAll(wanted, done) {
   const { form } = question;
   form.elements.status.value = wanted.status ?? "";
   let timer = 0;
-  form.addEventListener("input", () => {
+  form.addEventListener("input", (event) => {
+    if (/** @type {any} */ (event.target).name === "reason") return;
     newest++; // a count that is under way is of no use any more
     question.setVerb("Counting…", false);
     clearTimeout(timer);
-    timer = setTimeout(count, TYPING_MS);
+    timer = setTimeout(recount, TYPING_MS);
   });
   question.setVerb("Counting…", false);
-  void count();
+  void recount();
 
-  async function count() {
+  async function recount() {
     const mine = ++newest;
     question.setVerb("Counting…", false);
     try {
       const answer = await post("retry", { ...chosen(Object.fromEntries(new FormData(form))), dry_run: true });
       if (mine !== newest) return;
       matched = answer.matched;
-      const text = matched ? `${counted(matched, "session")} will be retried.` : "No session waits for a retry that is as chosen.";
+      const text = matched ? `${counted(matched, "user")}: the cleanup is retried now.` : "No cleanup that waits is as chosen.";
       replace(preview, text);
-      question.setVerb(matched ? `Retry ${counted(matched, "session")}` : "Retry all", matched > 0);
+      question.setVerb(matched ? `Retry for ${counted(matched, "user")}` : "Retry all", matched > 0);
     } catch (error) {
       if (mine === newest) replace(preview, `They could not be counted: ${error.message}.`);
     }
@@ -85,8 +87,7 @@ export function pause(done) {
     done,
     run: async ({ minutes, reason }) => {
       const answer = await post("pause", { minutes: Number(minutes), reason });
-      const until = answer?.until ?? answer?.paused?.until ?? now() + Number(minutes) * 60_000;
-      return `Cleanups are paused until ${instant(until, now())}.`;
+      return `Cleanups are paused until ${instant(answer.paused.until, now())}.`;
     },
   });
 }
@@ -112,6 +113,11 @@ export function resume(paused, overdue, done) {
       return "Cleanups go on.";
     },
   });
+}
+
+function told({ matched, retried, running, failed }) {
+  const others = [running && `${count(running)} are being tried already`, failed && `${count(failed)} could not be stored: see the log`];
+  return [`Retried now: ${count(retried)} of ${counted(matched, "user")}.`, ...others.filter(Boolean).map((text) => `${text}.`)].join(" ");
 }
 
 function chosen({ status, error }) {

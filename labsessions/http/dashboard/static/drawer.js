@@ -93,9 +93,7 @@ export function openDrawer(userId, listeners) {
     }
   }
 
-  const vmIds = () => [
-    ...new Set([...(data.session ? actions.vmsOf(data.session) : []), ...(data.owed ?? []).map((vm) => vm.lab_request_id)]),
-  ];
+  const vmIds = () => (data.session ? actions.vmsOf(data.session) : data.owed.map((vm) => vm.lab_request_id));
   const stops = [every(SECONDS, load), every(1, tick)];
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it
   dialog.addEventListener("close", () => {

@@ -60,8 +60,8 @@ function sentence(data, total, peak, startOf) {
 }
 
 function drain(data, capacity, peak) {
-  const rate = data.drain_per_second < 10 ? data.drain_per_second.toFixed(1) : count(Math.round(data.drain_per_second));
-  const far = capacity > IN_SCALE * Math.max(peak, data.overdue) ? ", far above the chart" : ": the dashed line";
+  const rate = data.drain_per_second < 10 ? Number(data.drain_per_second.toPrecision(2)) : count(Math.round(data.drain_per_second));
+  const far = capacity > IN_SCALE * Math.max(peak, data.overdue) ? ": more than ends in any of them" : ": the dashed line";
   return `Drain rate ${rate}/s${far}.`;
 }
 

@@ -50,8 +50,8 @@ export function roughly(seconds) {
  * @param {number} seconds
  */
 export function countdown(seconds) {
-  const sign = seconds < 0 ? "−" : "";
   const s = Math.floor(Math.abs(seconds));
+  const sign = seconds < 0 && s > 0 ? "−" : "";
   if (s >= 2 * 86400) return sign + span(s);
   const parts = [Math.floor(s / 3600), Math.floor((s % 3600) / 60), s % 60];
   const shown = parts[0] ? parts : parts.slice(1);

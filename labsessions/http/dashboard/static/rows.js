@@ -19,6 +19,7 @@ export function makeRow(open) {
   const user = h("button", { type: "button", class: "row-open" });
   const title = h("span", { class: "lab-title" });
   const lab = h("small", { class: "quiet" });
+  const cell = h("td", { class: "lab" }, title, " ", lab);
   const status = h("span", {});
   const time = h("time", {});
   const attempts = h("td", { class: "number", "data-name": "Attempts" });
@@ -28,7 +29,7 @@ export function makeRow(open) {
     "tr",
     { on: { click: () => open(item.user_id) } },
     h("th", { scope: "row" }, user),
-    h("td", { class: "lab" }, title, " ", lab),
+    cell,
     h("td", { class: "status-cell" }, status),
     h("td", { class: "number time-cell" }, time),
     attempts,
@@ -41,6 +42,7 @@ export function makeRow(open) {
     say(user, item.user_id);
     say(title, item.labTitle || item.labId);
     say(lab, item.labTitle ? item.labId : "");
+    cell.title = `${item.labTitle} (${item.labId})`;
     say(attempts, item.attempts ? count(item.attempts) : "");
     attempts.classList.toggle("empty", !item.attempts);
     say(error, item.last_error ?? "");

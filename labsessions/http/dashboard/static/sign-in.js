@@ -37,8 +37,8 @@ function askForToken(go, trouble = "") {
       "form",
       { class: "question", on: { submit: signIn } },
       h("h2", {}, "Sign in"),
-      input("token", "ADMIN_TOKEN", { type: "password", required: true, autocomplete: "current-password", autofocus: true }, "Kept in this tab until it is closed."),
-      input("operator", "Your name (optional)", { ...NAME, value: credentials.operator() }, NAME_HINT),
+      input("token", "ADMIN_TOKEN", { type: "password", required: true, autocomplete: "current-password" }, "Kept in this tab until it is closed."),
+      input("operator", "Your name (optional)", { ...NAME, autocomplete: "username", value: credentials.operator() }, NAME_HINT),
       said,
       h("div", { class: "buttons" }, confirm),
     )

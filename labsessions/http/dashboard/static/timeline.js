@@ -7,6 +7,7 @@ import { instant, plain, toTheSecond } from "./format.js";
 
 const PAGE = 50;
 const TROUBLE = /fail|stuck|gap|forgotten/;
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/;
 const SHOWN_ELSEWHERE = new Set(["type", "session_id", "user_id", "at", "seq", "server_time"]);
 
 /**
@@ -76,5 +77,6 @@ function when(at) {
 }
 
 function text(value) {
+  if (typeof value === "string" && INSTANT.test(value)) return when(value);
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
