@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 
 from labsessions.http import endpoints
 from labsessions.http.credentials import Credentials, UserTokens
+from labsessions.http.dashboard import FILE, DashboardRoutes
 from labsessions.http.description import DescriptionRoutes
 from labsessions.http.door import Answered, Door
 from labsessions.http.driven import ADVANCE, ClockRoutes
@@ -54,9 +55,11 @@ def make_app(
     app = web.Application(middlewares=[door.handle], client_max_size=options.max_body_bytes)
     app.on_response_prepare.append(door.complete)
     app[RULES] = rules
-    routes, overview = _routes(sessions, readiness, options, stream, groups)
+    dashboard = DashboardRoutes()
+    routes, overview = _routes(sessions, readiness, options, stream, groups, dashboard)
     for endpoint, handler in routes:
         _add(app, endpoint.method, endpoint.path, endpoint.scope, handler)
+    _add(app, "GET", FILE, Scope.OPEN, dashboard.file)
     if time is not None:
         _add(app, "POST", ADVANCE, Scope.ALL, ClockRoutes(time, options.body_seconds).advance)
     app.on_shutdown.extend((stream.end, *(group.end for group in groups if group.end is not None)))
@@ -77,7 +80,12 @@ def _add(app: web.Application, method: str, path: str, scope: Scope, handler: Ha
 
 
 def _routes(
-    sessions: Sessions, readiness: Readiness, options: ApiOptions, stream: StreamRoutes, groups: Sequence[RouteGroup]
+    sessions: Sessions,
+    readiness: Readiness,
+    options: ApiOptions,
+    stream: StreamRoutes,
+    groups: Sequence[RouteGroup],
+    dashboard: DashboardRoutes,
 ) -> tuple[list[tuple[Endpoint, Handler]], Overview]:
     fields = SessionFields(options.max_duration_minutes, sessions.policy.max_total_minutes)
     labs = SessionRoutes(sessions, fields, options.body_seconds)
@@ -93,6 +101,7 @@ def _routes(
         (endpoints.HEALTH, health.health),
         (endpoints.LIVE, health.live),
         (endpoints.READY, health.ready),
+        (endpoints.DASHBOARD, dashboard.page),
         *(route for group in groups for route in group.routes),
     ]
     described = (*(endpoint for endpoint, _ in routes), endpoints.DESCRIPTION, endpoints.REFERENCE, endpoints.OVERVIEW)
@@ -101,6 +110,6 @@ def _routes(
     routes += [
         (endpoints.DESCRIPTION, description.document),
         (endpoints.REFERENCE, description.page),
-        (endpoints.OVERVIEW, overview.show),
+        (endpoints.OVERVIEW, dashboard.for_browsers(overview.show)),
     ]
     return routes, overview

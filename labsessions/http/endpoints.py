@@ -199,3 +199,10 @@ REFERENCE: Final = Endpoint(
     Scope.OPEN,
     answers=(Answer(200, "A page", "Page", enveloped=False),),
 )
+DASHBOARD: Final = Endpoint(
+    "GET",
+    "/dashboard",
+    "The operator's dashboard; browsers get it at `/` too",
+    Scope.OPEN,
+    answers=(Answer(200, "A page", "Page", enveloped=False),),
+)

@@ -54,6 +54,8 @@ async def test_it_starts_in_an_empty_environment(installed: Path, tmp_path: Path
         url = await until(address, "the installed service to serve")
         async with aiohttp.ClientSession() as http, http.get(f"{url}/health") as response:
             assert (await response.json())["status"] == "healthy"
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/dashboard/app.js") as response:
+            assert (response.status, response.content_type) == (200, "text/javascript")  # its files are in the wheel
     finally:
         serving.terminate()
         assert await asyncio.wait_for(serving.wait(), 30) == 0

@@ -11,6 +11,7 @@ from labsessions.core.messages import Message, Reply
 from labsessions.core.policy import Policy
 from labsessions.http import endpoints, errors
 from labsessions.http.app import make_app
+from labsessions.http.dashboard import FILE
 from labsessions.http.metrics import metrics_routes
 from labsessions.http.openapi import EVENT_TYPES
 from labsessions.http.openapi import codes as codes_of
@@ -47,7 +48,7 @@ def routes() -> set[str]:
     groups = (metrics_routes(Nobody(), is_open=False),)
     app = make_app(Nobody(), Nobody(), ApiOptions(version="0"), groups=groups)
     found = {f"{route.method} {route.resource.canonical}" for route in app.router.routes() if route.resource}
-    return {route for route in found if not route.startswith("HEAD ")}
+    return {route for route in found if not route.startswith("HEAD ")} - {f"GET {FILE}"}  # no part of the API
 
 
 def problems() -> dict[str, tuple[int, str | None]]:

@@ -42,6 +42,8 @@ SCOPES = {
     ("GET", "/health/ready"): Scope.OPEN,
     ("GET", "/"): Scope.OPEN,
     ("GET", "/docs"): Scope.OPEN,
+    ("GET", "/dashboard"): Scope.OPEN,
+    ("GET", "/dashboard/{file}"): Scope.OPEN,
     ("GET", "/openapi.json"): Scope.OPEN,
     ("POST", "/__clock/advance"): Scope.ALL,
     ("POST", f"{ADMIN}/sessions/{{user_id}}/extend"): Scope.ADMIN,
@@ -134,7 +136,7 @@ async def call(
     """The answer to a request about this user, with a body that the route may like or not; without the request id."""
     wants_body = method in {"POST", "PUT"}
     body = BODIES.get(path, lab_body(user_id=user) | {"minutes": 5}) if wants_body else None
-    url = exact(api, path.replace("{user_id}", quote(user, safe="")))
+    url = exact(api, path.replace("{user_id}", quote(user, safe="")).replace("{file}", "app.js"))
     async with api.session.request(method, url, json=body, headers=headers) as answer:
         is_json = answer.content_type == "application/json" and method != "HEAD"
         said = await answer.json() if is_json else {}
