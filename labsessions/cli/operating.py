@@ -93,9 +93,15 @@ def plain(value: Any) -> str:
 
 def admin_token(*, json: bool = False) -> str | None:
     """The first of the service's tokens for operators, read as the service reads it; None if none is set."""
+    from labsessions.settings import SettingsError
+    from labsessions.settings.load import find_data_dir
     from labsessions.settings.secrets import Unreadable, find
 
-    found = find(_TOKEN, os.environ)
+    try:
+        data_dir = find_data_dir({}, os.environ)
+    except SettingsError:  # a fault of the service's; its data may be on another machine anyway
+        data_dir = None
+    found = find(_TOKEN, os.environ, data_dir)
     if found is None:
         return None
     if isinstance(found.value, Unreadable):

@@ -90,9 +90,15 @@ def find(name: str, environ: Mapping[str, str], data_dir: Path | None = None) ->
         found := _read(Path(directory, name), f"{name} in CREDENTIALS_DIRECTORY={directory}", may_be_absent=True)
     ):
         return found
-    if data_dir is not None:
-        return _read(stored := data_dir / FOLDER / name, str(stored), may_be_absent=True)
-    return None
+    return None if data_dir is None else _stored(name, data_dir / FOLDER)
+
+
+def _stored(name: str, folder: Path) -> Found | None:
+    try:
+        folder.stat()
+    except OSError:  # there is none; or the data directory cannot be used, which is reported on its own
+        return None
+    return _read(folder / name, str(folder / name), may_be_absent=True)
 
 
 def _read(path: Path, origin: str, *, may_be_absent: bool = False) -> Found | None:

@@ -23,12 +23,8 @@ from labsessions.http.scopes import Scope
 
 LIMIT = 1440
 ENDPOINTS = [each for each in vars(endpoints).values() if isinstance(each, Endpoint)]
-OPERATORS = [
-    each
-    for _, module, _ in iter_modules(admin.__path__, f"{admin.__name__}.")
-    for each in vars(import_module(module)).values()
-    if isinstance(each, Endpoint)
-]
+MODULES = [import_module(module) for _, module, _ in iter_modules(admin.__path__, f"{admin.__name__}.")]
+OPERATORS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Endpoint)]
 
 
 @pytest.fixture
@@ -133,8 +129,9 @@ async def test_a_failure_is_as_described(api: Api) -> None:
 
 
 def test_every_failure_is_among_the_codes() -> None:
-    """Those of `errors`: a new one must belong to a route, or to all."""
-    problems = [each for each in vars(errors).values() if isinstance(each, errors.Problem)]
+    """Those of `errors` and of the operators' routes: a new one must belong to a route, or to all."""
+    modules = (errors, *MODULES)
+    problems = [each for module in modules for each in vars(module).values() if isinstance(each, errors.Problem)]
     problems += errors.OF_REFUSAL.values()
     assert codes([*ENDPOINTS, *OPERATORS]) == {each.code: each for each in problems}
 

@@ -29,7 +29,7 @@ from labsessions.http import ApiOptions, make_app
 from labsessions.http.errors import RefusedError
 from labsessions.http.keys import SharedKey
 from labsessions.http.options import JwtOptions
-from labsessions.http.user_tokens import LEEWAY_S, JsonWebTokens, open_user_tokens
+from labsessions.http.user_tokens import LEEWAY_S, JsonWebTokens, shared_user_tokens
 
 
 async def verdict(value: str, now_ms: int = START_MS) -> str:
@@ -244,8 +244,7 @@ def test_options_that_would_trust_anybody(wrong: dict[str, str]) -> None:
 async def test_options_make_the_check() -> None:
     """As the composition root asks for it."""
     options = JwtOptions(issuer=ISSUER, audience=AUDIENCE, hs256_key=SECRET)
-    async with open_user_tokens(options, lambda: START_MS) as tokens:
-        assert await tokens.user(token("ada")) == "ada"
+    assert await shared_user_tokens(options, lambda: START_MS).user(token("ada")) == "ada"
 
 
 # --- at the door -----------------------------------------------------------------------------------------

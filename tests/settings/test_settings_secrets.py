@@ -283,3 +283,10 @@ def test_a_stored_secret_that_cannot_be_read(tmp_path: Path) -> None:
     path.mkdir(parents=True)
     fault = f"API_TOKEN from {path}: cannot read {path}: Is a directory"
     assert faults({"LABSESSIONS_DATA_DIR": str(tmp_path)}) == [fault]
+
+
+@pytest.mark.parametrize("name", ["absent", "file", "file/below"])
+def test_a_data_directory_that_cannot_be_used_is_no_fault_of_the_secrets(tmp_path: Path, name: str) -> None:
+    """It is reported on its own, once."""
+    (tmp_path / "file").write_text("in the way")
+    assert faults({"LABSESSIONS_DATA_DIR": str(tmp_path / name)}) == []
