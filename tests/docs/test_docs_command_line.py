@@ -8,6 +8,9 @@ from docs_pages import DOCS, codes, table, text
 from labsessions.cli import app
 from labsessions.cli.operating import DEFAULT_URL, EXIT_UNREACHABLE
 from labsessions.cli.root import EXIT_CANNOT_START, EXIT_FAULTY, OPERATE
+from labsessions.http import errors
+from labsessions.http.admin.endpoints_orphans import REPORT, SWEEP
+from labsessions.http.admin.log import LOG
 
 PAGE = DOCS / "command-line.md"
 
@@ -57,3 +60,14 @@ def test_every_command_over_the_api_has_url_and_json() -> None:
         flags = {flag for parameter in command.params for flag in parameter.opts}
         assert {"--url", "--json"} <= flags, name
     assert DEFAULT_URL in text(PAGE)
+
+
+def test_the_codes_of_the_log_and_of_orphans_are_those_of_the_code() -> None:
+    """With their statuses; those of every body and every credential stand elsewhere."""
+    mine = (LOG, REPORT, SWEEP)
+    codes_of_mine = {each.code: each.status for endpoint in mine for each in endpoint.problems}
+    common = {each.code for each in vars(errors).values() if isinstance(each, errors.Problem)}
+    shown = {codes(code)[0]: int(status) for status, code, _ in table(PAGE, "Status", "Code", "Meaning")}
+    assert shown == {code: status for code, status in codes_of_mine.items() if code not in common}
+    for endpoint in mine:
+        assert f"`{endpoint.method} {endpoint.path.removeprefix('/api/v1/admin')}" in text(PAGE)
