@@ -46,7 +46,7 @@ export function whenRefused(listener) {
 export function get(path, query = {}) {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "" && value !== false) url.searchParams.set(name, value);
+    if (value !== null && value !== undefined && value !== "" && value !== false) url.searchParams.set(name, String(value));
   }
   return ask(url, { method: "GET" });
 }

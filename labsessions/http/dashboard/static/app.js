@@ -58,9 +58,13 @@ function run(first) {
     learn(seen.server_time);
     link.heard();
     say(byId("version"), seen.version);
-    showVerdict(seen, { resume: () => resume(seen.scheduler.paused, seen.counts?.overdue ?? 0, changed) });
+    showVerdict(seen, { resume: goOn });
     showTiles(seen, choose);
     byId("pause").hidden = Boolean(seen.scheduler.paused);
+  }
+  function goOn() {
+    const { scheduler, counts } = overview;
+    if (scheduler.paused) resume(scheduler.paused, counts?.overdue ?? 0, changed);
   }
   async function poll() {
     try {

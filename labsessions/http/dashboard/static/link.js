@@ -30,7 +30,7 @@ export function down(pauseMs) {
 
 /** Look again every second: a connection may die without a word. */
 export function watch() {
-  return every(1, show);
+  every(1, show);
 }
 
 function show() {

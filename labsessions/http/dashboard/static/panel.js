@@ -3,6 +3,8 @@
 import { atMostEvery, every } from "./clock.js";
 import { byId, h, replace } from "./dom.js";
 
+const TOUCH_SECONDS = 5;
+
 /**
  * Keep a panel up to date.
  * @template T
@@ -10,7 +12,7 @@ import { byId, h, replace } from "./dom.js";
  * @param {number} seconds from one reading to the next; none while the tab is hidden
  * @param {() => Promise<T>} load
  * @param {(body: HTMLElement, data: T) => void} show
- * @returns {{refresh: () => void, touch: () => void, stop: () => void}} `refresh` at once; `touch` soon, not too often
+ * @returns {{refresh: () => void, touch: () => void}} `refresh` at once; `touch` soon, not too often
  */
 export function panel(id, seconds, load, show) {
   const section = byId(id);
@@ -36,8 +38,8 @@ export function panel(id, seconds, load, show) {
     }
   }
 
-  const stop = every(seconds, refresh);
-  return { refresh, touch: atMostEvery(Math.min(seconds, 5), refresh), stop };
+  every(seconds, refresh);
+  return { refresh, touch: atMostEvery(Math.min(seconds, TOUCH_SECONDS), refresh) };
 }
 
 /**

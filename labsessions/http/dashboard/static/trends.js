@@ -18,13 +18,12 @@ const POWERS = [0.01, 0.1, 1, 10, 60, 600, 3600, 86_400, 864_000];
 /** Keep the three panels up to date. */
 export function watchTrends() {
   const since = () => new Date(now() - DAYS * 86_400_000).toISOString();
-  const byDay = panel("outcomes", SECONDS, () => get("analytics", { since: since(), by: "day" }), (body, { rows }) => {
+  panel("outcomes", SECONDS, () => get("analytics", { since: since(), by: "day" }), (body, { rows }) => {
     const days = [...rows].sort((a, b) => (a.key < b.key ? -1 : 1));
     outcomes(body, days);
     lateness(/** @type {HTMLElement} */ (document.querySelector("#lateness .panel-body")), days);
   });
-  const byLab = panel("labs", SECONDS, () => get("analytics", { since: since(), by: "lab" }), (body, { rows }) => labs(body, rows));
-  return { touch: () => (byDay.touch(), byLab.touch()) };
+  panel("labs", SECONDS, () => get("analytics", { since: since(), by: "lab" }), (body, { rows }) => labs(body, rows));
 }
 
 function outcomes(body, days) {
