@@ -20,7 +20,7 @@ from labsessions.http.admin.webhooks import webhook_routes
 from labsessions.http.groups import RouteGroup
 from labsessions.http.metrics import metrics_routes
 from labsessions.http.options import ApiOptions
-from labsessions.metrics import Parts, open_metrics
+from labsessions.metrics import Parts, WebhookFigures, open_metrics
 from labsessions.operators.audit import AuditLog
 from labsessions.operators.pausing import Pausing
 from labsessions.operators.waiting import Waiting
@@ -28,6 +28,7 @@ from labsessions.orphans import OrphanHunt
 from labsessions.overview import ServiceOverview
 from labsessions.repository import EventTail, StoredSurvey
 from labsessions.settings import Settings
+from labsessions.webhooks.service import Webhooks
 
 # What an operator's question may take, and how many may wait for their turn. None is asked by a program every second.
 LONGEST_QUESTION_SECONDS: Final = 10.0
@@ -57,17 +58,27 @@ async def for_operators(inside: Inside, api: ApiOptions, stack: AsyncExitStack) 
             runtime=runtime,
             query=store.query,
             directory=inside.directory,
-            parts=Parts(paused=lambda: runtime.pause.current is not None),
+            parts=Parts(
+                paused=lambda: runtime.pause.current is not None,
+                webhooks=lambda: _webhook_figures(inside.webhooks),
+            ),
         )
     )
     return [
         read_group(survey, overview, tail, now_ms, api),
         act_routes(inside.engine, audit, Pausing(runtime.pause, audit, now_ms), Waiting(store.query), api),
-        webhook_routes(inside.webhooks, api.body_seconds),
+        webhook_routes(inside.webhooks, audit, api.body_seconds),
         OrphanRoutes(_orphans(inside), api).group(),
         deployments_group(lambda: newest(store.query)),
         LogRoutes(logs.live, api).group(),
         metrics_routes(metrics, is_open=settings.metrics.open),
+    ]
+
+
+async def _webhook_figures(webhooks: Webhooks) -> list[WebhookFigures]:
+    return [
+        WebhookFigures(each["name"], dict(webhooks.tallies[each["name"]]), each["dead_letters"], each["lag"])
+        for each in await webhooks.endpoints()
     ]
 
 

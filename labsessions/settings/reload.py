@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from labsessions.settings.model import Settings
-from labsessions.settings.secrets import FIELDS
+from labsessions.settings.secrets import FIELDS, of_webhook
 from labsessions.settings.sources import Key, SettingsError, keys
 
 WHILE_RUNNING: Final[frozenset[Key]] = frozenset(
@@ -31,6 +31,7 @@ WHILE_RUNNING: Final[frozenset[Key]] = frozenset(
         ("events", "retention_days"),
         ("events", "heartbeat_seconds"),
         ("events", "streams_per_user"),
+        ("history", "retention_days"),
         ("log", "level"),
     }
 )
@@ -64,9 +65,10 @@ def combine(in_force: Settings, read: Settings) -> Reading:
     except ValidationError as error:
         faults = [_fault(details) for details in error.errors(include_url=False, include_input=False)]
         raise SettingsError(faults) from None  # the cause would show the values of secrets
-    secrets = [
-        name for name, field in FIELDS.items() if getattr(in_force.secrets, field) != getattr(read.secrets, field)
-    ]
+    before, after = in_force.secrets, read.secrets
+    secrets = [name for name, field in FIELDS.items() if getattr(before, field) != getattr(after, field)]
+    signing = sorted({*before.webhooks, *after.webhooks})
+    secrets += [of_webhook(each) for each in signing if before.webhooks.get(each) != after.webhooks.get(each)]
     return Reading(
         settings,
         changed=(*secrets, *(".".join(key) for key in renewed)),

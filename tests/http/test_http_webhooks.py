@@ -8,6 +8,7 @@ from http_driven import Api, DrivenReadiness, DrivenSessions
 from openapi_spec_validator import validate
 from pytest_aiohttp import AiohttpClient
 
+from labsessions.core.audit import Entry
 from labsessions.http import ApiOptions, make_app
 from labsessions.http.admin.webhooks import WEBHOOKS, webhook_routes
 from labsessions.ports import WebhookRefusedError
@@ -72,13 +73,38 @@ def webhooks() -> DrivenWebhooks:
     return DrivenWebhooks()
 
 
+class DrivenAudit:
+    """`ports.Audit` that keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.noted: list[Entry] = []
+
+    async def note(self, entry: Entry) -> None:
+        """See the port."""
+        self.noted.append(entry)
+
+    async def entries(self, before: int | None, limit: int) -> list[dict[str, Any]]:
+        """See the port."""
+        raise AssertionError(before, limit)
+
+
+@pytest.fixture
+def audit() -> DrivenAudit:
+    """Where what operators do is noted."""
+    return DrivenAudit()
+
+
 @pytest.fixture
 async def api(
-    aiohttp_client: AiohttpClient, engine: DrivenSessions, readiness: DrivenReadiness, webhooks: DrivenWebhooks
+    aiohttp_client: AiohttpClient,
+    engine: DrivenSessions,
+    readiness: DrivenReadiness,
+    webhooks: DrivenWebhooks,
+    audit: DrivenAudit,
 ) -> Api:
     """The front door with these routes; an operator's client."""
     options = ApiOptions(version="1", tokens=("api-token",), admin_tokens=("admin-token",))
-    app = make_app(engine, readiness, options, groups=(webhook_routes(webhooks, 30),))
+    app = make_app(engine, readiness, options, groups=(webhook_routes(webhooks, audit, 30),))
     client: Api = await aiohttp_client(app, headers={"Authorization": "Bearer admin-token"})
     return client
 
@@ -127,8 +153,8 @@ async def test_a_wrong_page(api: Api, query: str) -> None:
     """The answer names the parameter and what it may be."""
     answer = await api.get(f"{WEBHOOKS}/ops/dead-letters?{query}")
     body = await answer.json()
-    assert (answer.status, body["code"]) == (400, "invalid_field")
-    assert body["error"].startswith(f"Query parameter '{query.partition('=')[0]}' must be a whole number from ")
+    assert (answer.status, body["code"]) == (400, "invalid_parameter")
+    assert body["error"].startswith(f"Parameter '{query.partition('=')[0]}' must be a whole number from ")
 
 
 @pytest.mark.parametrize(
@@ -193,3 +219,21 @@ async def test_no_such_webhook(api: Api) -> None:
     ):
         answer = await api.request(method, WEBHOOKS + path, json=body)
         assert (answer.status, (await answer.json())["code"]) == (404, "webhook_not_found")
+
+
+async def test_what_operators_do_is_in_the_audit(api: Api, webhooks: DrivenWebhooks, audit: DrivenAudit) -> None:
+    """Who, what, with which outcome; refusals too. What was only looked at isn't."""
+    grace = {"X-Operator": "grace"}
+    await api.get(WEBHOOKS)
+    await api.post(f"{WEBHOOKS}/ops/enable", headers=grace)
+    await api.post(f"{WEBHOOKS}/x/enable")
+    await api.post(f"{WEBHOOKS}/ops/replay", json={"from_seq": 4}, headers=grace)
+    webhooks.refusal = "no"
+    await api.post(f"{WEBHOOKS}/ops/replay", json={"dead_letters": True})
+    assert [(entry.who, entry.action, entry.outcome, entry.detail) for entry in audit.noted] == [
+        ("grace", "webhook_enable", "done", {"webhook": "ops"}),
+        ("operator", "webhook_enable", "webhook_not_found", {"webhook": "x"}),
+        ("grace", "webhook_replay", "done", {"webhook": "ops", "from_seq": 4}),
+        ("operator", "webhook_replay", "webhook_refused", {"webhook": "ops", "dead_letters": True}),
+    ]
+    assert (await api.post(f"{WEBHOOKS}/ops/enable", headers={"X-Operator": "x" * 65})).status == 400

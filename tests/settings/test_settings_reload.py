@@ -28,6 +28,7 @@ OTHERS: dict[Key, str] = {
     ("cleanup", "gone_statuses"): "404",
     ("storage", "min_free_mib"): "7",
     ("events", "retention_days"): "70",
+    ("history", "retention_days"): "70",
     ("events", "heartbeat_seconds"): "7",
     ("events", "streams_per_user"): "7",
     ("log", "level"): "error",
@@ -45,7 +46,7 @@ def handed_out(of: Settings) -> tuple[object, ...]:
     return (
         *(options.backend(of), options.limits(of), options.breaker(of)),
         *(api.cors_origins, api.rate_per_second, api.rate_burst, api.heartbeat_seconds, api.streams_per_user),
-        *(of.events.retention_days, of.storage.min_free_bytes, of.log.level),
+        *(of.events.retention_days, of.history.retention_days, of.storage.min_free_bytes, of.log.level),
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from labsessions.core.audit import DONE, Entry
+from labsessions.http.admin.operator import operator
 from labsessions.http.checks import Check, Schema, integer
 from labsessions.http.endpoints import Answer, Endpoint, Parameter
 from labsessions.http.errors import (
@@ -14,6 +16,8 @@ from labsessions.http.errors import (
     BODY_UNREADABLE,
     INVALID_FIELD,
     INVALID_JSON,
+    INVALID_OPERATOR,
+    INVALID_PARAMETER,
     MISSING_FIELDS,
     NOT_AN_OBJECT,
     Problem,
@@ -23,7 +27,7 @@ from labsessions.http.fields import checked, finders, or_null
 from labsessions.http.groups import RouteGroup
 from labsessions.http.scopes import Scope
 from labsessions.http.wire import kind, parse_object, read_body, success
-from labsessions.ports import WebhookRefusedError, Webhooks
+from labsessions.ports import Audit, WebhookRefusedError, Webhooks
 
 _Answer = TypeVar("_Answer")
 
@@ -51,7 +55,7 @@ DEAD_LETTERS: Final = Endpoint(
     "Show the events that a webhook has given up",
     Scope.ADMIN,
     answers=(Answer(200, "Dead letters retrieved successfully", "DeadLetters"),),
-    problems=(INVALID_FIELD, UNKNOWN),
+    problems=(INVALID_PARAMETER, UNKNOWN),
     query=(
         Parameter("after", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "`next_after` of the page before"),
         Parameter("limit", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "The most to show: 1 to 100, usually 50"),
@@ -66,7 +70,7 @@ REPLAY: Final = Endpoint(
     body="ReplayRequest",
     problems=(
         *(BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, MISSING_FIELDS),
-        *(BODY_TOO_SLOW, BODY_TOO_LARGE, UNKNOWN, REFUSED),
+        *(BODY_TOO_SLOW, BODY_TOO_LARGE, INVALID_OPERATOR, UNKNOWN, REFUSED),
     ),
 )
 ENABLE: Final = Endpoint(
@@ -75,7 +79,7 @@ ENABLE: Final = Endpoint(
     "Call a webhook's endpoint again, at once, whatever it said last",
     Scope.ADMIN,
     answers=(Answer(200, "Webhook enabled", "Webhook"),),
-    problems=(UNKNOWN,),
+    problems=(INVALID_OPERATOR, UNKNOWN),
 )
 
 
@@ -142,10 +146,11 @@ _EXAMPLES: Final[Mapping[str, Any]] = {"ReplayRequest": {"from_seq": 4711, "dead
 
 
 class WebhookRoutes:
-    """The handlers. They raise RefusedError for a 4xx."""
+    """The handlers. They raise RefusedError for a 4xx. What changes something is in the audit, refusals too."""
 
-    def __init__(self, webhooks: Webhooks, body_seconds: float) -> None:
+    def __init__(self, webhooks: Webhooks, audit: Audit, body_seconds: float) -> None:
         self._webhooks = webhooks
+        self._audit = audit
         self._body_seconds = body_seconds
 
     async def list(self, _: web.Request) -> web.Response:
@@ -162,24 +167,33 @@ class WebhookRoutes:
 
     async def replay(self, request: web.Request) -> web.Response:
         """POST …/replay: from a number on, or the dead letters, or both."""
+        who, name = operator(request), _name(request)
         given = checked(parse_object(await read_body(request, self._body_seconds)), _FINDERS)
         from_seq, dead_letters = given.get("from_seq"), given.get("dead_letters", False)
         if from_seq is None and not dead_letters:
             raise RefusedError(MISSING_FIELDS.saying("Missing required fields: from_seq or dead_letters"))
         try:
-            begun = _known(await self._webhooks.replay(_name(request), from_seq, dead_letters=dead_letters))
+            begun = await self._webhooks.replay(name, from_seq, dead_letters=dead_letters)
         except WebhookRefusedError as error:
+            await self._note(who, "webhook_replay", REFUSED.code, webhook=name, **given)
             raise RefusedError(REFUSED.saying(f"{REFUSED.text}: {error}")) from error
-        return success(begun, "Replay begins")
+        await self._note(who, "webhook_replay", UNKNOWN.code if begun is None else DONE, webhook=name, **given)
+        return success(_known(begun), "Replay begins")
 
     async def enable(self, request: web.Request) -> web.Response:
         """POST …/enable: whatever the body says."""
-        return success(_known(await self._webhooks.enable(_name(request))), "Webhook enabled")
+        who, name = operator(request), _name(request)
+        enabled = await self._webhooks.enable(name)
+        await self._note(who, "webhook_enable", UNKNOWN.code if enabled is None else DONE, webhook=name)
+        return success(_known(enabled), "Webhook enabled")
+
+    async def _note(self, who: str, action: str, outcome: str, **detail: Any) -> None:
+        await self._audit.note(Entry(who=who, action=action, outcome=outcome, detail=detail))
 
 
-def webhook_routes(webhooks: Webhooks, body_seconds: float) -> RouteGroup:
+def webhook_routes(webhooks: Webhooks, audit: Audit, body_seconds: float) -> RouteGroup:
     """The part of the API that is about webhooks."""
-    routes = WebhookRoutes(webhooks, body_seconds)
+    routes = WebhookRoutes(webhooks, audit, body_seconds)
     return RouteGroup(
         (
             (LIST, routes.list),
@@ -207,7 +221,5 @@ def _number(request: web.Request, name: str, low: int, high: int, usual: int) ->
     if text is None:
         return usual
     if _NUMBER.fullmatch(text) is None or not low <= int(text) <= high:
-        raise RefusedError(
-            INVALID_FIELD.saying(f"Query parameter '{name}' must be a whole number from {low} to {high}")
-        )
+        raise RefusedError(INVALID_PARAMETER.saying(f"Parameter '{name}' must be a whole number from {low} to {high}"))
     return int(text)
