@@ -50,6 +50,7 @@ async def for_operators(inside: Inside, api: ApiOptions, stack: AsyncExitStack) 
     survey = await _survey(settings, store, runtime, stack)
     tail = EventTail(store.query, inside.repository.span, inside.feed)
     audit = AuditLog(store.query, runtime.commit, now_ms)
+    orphans = _orphans(inside)
     metrics = await stack.enter_async_context(
         open_metrics(
             version=__version__,
@@ -60,6 +61,7 @@ async def for_operators(inside: Inside, api: ApiOptions, stack: AsyncExitStack) 
             directory=inside.directory,
             parts=Parts(
                 paused=lambda: runtime.pause.current is not None,
+                orphans=lambda: None if orphans is None else orphans.seen,
                 webhooks=lambda: _webhook_figures(inside.webhooks),
             ),
         )
@@ -68,7 +70,7 @@ async def for_operators(inside: Inside, api: ApiOptions, stack: AsyncExitStack) 
         read_group(survey, overview, tail, now_ms, api),
         act_routes(inside.engine, audit, Pausing(runtime.pause, audit, now_ms), Waiting(store.query), api),
         webhook_routes(inside.webhooks, audit, api.body_seconds),
-        OrphanRoutes(_orphans(inside), api).group(),
+        OrphanRoutes(orphans, audit, api).group(),
         deployments_group(lambda: newest(store.query)),
         LogRoutes(logs.live, api).group(),
         metrics_routes(metrics, is_open=settings.metrics.open),
@@ -98,7 +100,9 @@ def _orphans(inside: Inside) -> OrphanHunt | None:
         return None
 
     def held() -> str | None:
-        return None if runtime.breaker.state is BreakerState.CLOSED else "the backend is down (circuit breaker)"
+        if runtime.breaker.state is not BreakerState.CLOSED:
+            return "the backend is down (circuit breaker)"
+        return None if runtime.pause.current is None else f"cleanups are {runtime.pause.current}"
 
     client = inside.client
     now_ms = runtime.clock.now_ms

@@ -51,6 +51,8 @@ class OrphanHunt:
         self._span = span
         self._now_ms = now_ms
         self._held = held
+        self.seen: int | None = None
+        """How many orphans there were when it was last looked."""
         self._sweeping = asyncio.Lock()
         self._pace = AsyncLimiter(PER_SECOND, 1)
 
@@ -89,6 +91,7 @@ class OrphanHunt:
         kept = KeptVms(self._query, self._span, frozenset(vm.lab_request_id for vm in listed))
         await kept.read()
         orphans = await asyncio.to_thread(_not_kept, listed, kept)
+        self.seen = len(orphans)
         return OrphanReport(at_ms, len(listed), len(kept), orphans), kept
 
     def _admit(self, order: SweepOrder, report: OrphanReport, matched: int) -> None:

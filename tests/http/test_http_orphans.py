@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from http_driven import START_MS, Api, DrivenReadiness, DrivenSessions
+from http_driven import START_MS, Api, DrivenAudit, DrivenReadiness, DrivenSessions
 from openapi_spec_validator import validate
 from pytest_aiohttp import AiohttpClient
 
@@ -63,12 +63,22 @@ def orphans() -> ScriptedOrphans:
 
 
 @pytest.fixture
+def audit() -> DrivenAudit:
+    """Where sweeps are noted."""
+    return DrivenAudit()
+
+
+@pytest.fixture
 async def api(
-    aiohttp_client: AiohttpClient, engine: DrivenSessions, readiness: DrivenReadiness, orphans: ScriptedOrphans
+    aiohttp_client: AiohttpClient,
+    engine: DrivenSessions,
+    readiness: DrivenReadiness,
+    orphans: ScriptedOrphans,
+    audit: DrivenAudit,
 ) -> Api:
     """The front door with the routes about orphans."""
     options = ApiOptions(version="1")
-    group = OrphanRoutes(orphans, options).group()
+    group = OrphanRoutes(orphans, audit, options).group()
     client: Api = await aiohttp_client(make_app(engine, readiness, options, groups=(group,)))
     return client
 
@@ -133,7 +143,8 @@ async def test_the_order_is_passed_on(api: Api, orphans: ScriptedOrphans) -> Non
     await sweep(api, ORDER)
     full = {"expected": 2, "unknown_age": True, "none_known": True, "lab_request_ids": ["a", "b", "a"]}
     await sweep(api, {**ORDER, **full, "min_age_minutes": 5.5}, X_Operator="Olga P.")
-    await sweep(api, ORDER, X_Operator="x" * 65)
+    status, body = await sweep(api, ORDER, X_Operator="x" * 65)
+    assert (status, body["code"]) == (400, "invalid_operator")
     assert orphans.orders == [
         SweepOrder(3_600_000, 10, dry_run=False),
         SweepOrder(
@@ -146,8 +157,26 @@ async def test_the_order_is_passed_on(api: Api, orphans: ScriptedOrphans) -> Non
             none_known=True,
             by="Olga P.",
         ),
-        SweepOrder(3_600_000, 10, dry_run=False),
     ]
+
+
+async def test_a_sweep_is_in_the_audit_before_it_begins_and_when_it_is_over(
+    api: Api, orphans: ScriptedOrphans, audit: DrivenAudit
+) -> None:
+    """Also one that is refused or could not look; a preview is no action."""
+    await sweep(api, ORDER | {"dry_run": True})
+    assert audit.rows == []
+    await sweep(api, ORDER, X_Operator="olga")
+    for fault in (SweepRefusedError(SweepRefusal.RUNNING), OrphansError("no list")):
+        orphans.fault = fault
+        await sweep(api, ORDER)
+    assert [(row["who"], row["action"], row["outcome"]) for row in audit.rows] == [
+        *(("olga", "sweep", outcome) for outcome in ("begun", "done")),
+        *(("operator", "sweep", outcome) for outcome in ("begun", "sweep_running", "begun", "orphans_unknown")),
+    ]
+    assert (
+        audit.rows[1]["detail"] | {"matched": 2, "deleted": 1, "failed": 0, "stopped": None} == audit.rows[1]["detail"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,7 +249,8 @@ async def test_without_a_list_there_is_nothing_to_compare(
 ) -> None:
     """Both routes say which setting is missing."""
     options = ApiOptions(version="1")
-    api: Api = await aiohttp_client(make_app(engine, readiness, options, groups=(OrphanRoutes(None, options).group(),)))
+    groups = (OrphanRoutes(None, DrivenAudit(), options).group(),)
+    api: Api = await aiohttp_client(make_app(engine, readiness, options, groups=groups))
     for answer in (await api.get(PATH), await api.post(f"{PATH}/sweep", json=ORDER)):
         body = await answer.json()
         assert (answer.status, body["code"]) == (404, "orphans_unavailable")

@@ -12,6 +12,7 @@ from labsessions.http.errors import (
     EMPTY_BODY,
     INVALID_FIELD,
     INVALID_JSON,
+    INVALID_OPERATOR,
     MISSING_FIELDS,
     NOT_AN_OBJECT,
     Problem,
@@ -52,7 +53,16 @@ SWEEP: Final = Endpoint(
     answers=(Answer(200, "Sweep ended", "Swept"),),
     body="Sweep",
     problems=(
-        *(BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE, EMPTY_BODY),
+        *(
+            BODY_UNREADABLE,
+            INVALID_JSON,
+            NOT_AN_OBJECT,
+            INVALID_FIELD,
+            INVALID_OPERATOR,
+            BODY_TOO_SLOW,
+            BODY_TOO_LARGE,
+            EMPTY_BODY,
+        ),
         *(MISSING_FIELDS, UNAVAILABLE, UNKNOWN, RUNNING, CHANGED, NONE_KNOWN, HELD),
     ),
 )

@@ -1,10 +1,10 @@
 """Routes about VMs that the backend lists and nobody here speaks of: which there are, and their deletion."""
 
-import re
 from typing import Any, Final
 
 from aiohttp import web
 
+from labsessions.core.audit import DONE, Entry
 from labsessions.core.projection import iso
 from labsessions.http.admin.endpoints_orphans import (
     CHANGED,
@@ -21,6 +21,7 @@ from labsessions.http.admin.endpoints_orphans import (
     UNAVAILABLE,
     UNKNOWN,
 )
+from labsessions.http.admin.operator import operator
 from labsessions.http.errors import EMPTY_BODY, MISSING_FIELDS, Problem, RefusedError
 from labsessions.http.fields import checked, finders
 from labsessions.http.groups import RouteGroup
@@ -37,17 +38,19 @@ from labsessions.inventory import (
     Swept,
     SweptVm,
 )
+from labsessions.ports import Audit
 
 _MS_PER_MINUTE: Final = 60_000
-_OPERATOR: Final = re.compile(r"[!-~]([ -~]{0,62}[!-~])?")
+_ACTION: Final = "sweep"
 _FINDERS: Final = finders(REQUIRED | OPTIONAL)
 
 
 class OrphanRoutes:
-    """Handlers; without `orphans` they answer that the backend's list is not known."""
+    """Handlers; without `orphans` they answer that the backend's list is not known. Sweeps are in the audit."""
 
-    def __init__(self, orphans: Orphans | None, options: ApiOptions) -> None:
+    def __init__(self, orphans: Orphans | None, audit: Audit, options: ApiOptions) -> None:
         self._known = orphans
+        self._audit = audit
         self._body_seconds = options.body_seconds
 
     def group(self) -> RouteGroup:
@@ -65,14 +68,31 @@ class OrphanRoutes:
     async def sweep(self, request: web.Request) -> web.Response:
         """POST …/orphans/sweep: what was done, or what would be."""
         orphans = self._orphans
-        order = _order(await read_body(request, self._body_seconds), request.headers.get("X-Operator", ""))
+        order = _order(await read_body(request, self._body_seconds), operator(request))
+        await self._note(order, "begun")
         try:
             swept = await orphans.sweep(order)
         except OrphansError as error:
+            await self._note(order, UNKNOWN.code)
             raise _unknown(error) from error
         except SweepRefusedError as refused:
-            raise RefusedError(_refusal(refused)) from refused
-        return success(_ended(swept, dry_run=order.dry_run), "Sweep ended")
+            problem = _refusal(refused)
+            await self._note(order, problem.code)
+            raise RefusedError(problem) from refused
+        ended = _ended(swept, dry_run=order.dry_run)
+        await self._note(order, DONE, **{name: ended[name] for name in ("matched", "deleted", "failed", "stopped")})
+        return success(ended, "Sweep ended")
+
+    async def _note(self, order: SweepOrder, outcome: str, **figures: Any) -> None:
+        """Before it begins and when it is over; what only looks is no action."""
+        if not order.dry_run:
+            asked = {
+                "min_age_minutes": order.min_age_ms / _MS_PER_MINUTE,
+                "max": order.most,
+                "expected": order.expected,
+            }
+            detail = {**asked, "unknown_age": order.unknown_age, "none_known": order.none_known, **figures}
+            await self._audit.note(Entry(who=order.by, action=_ACTION, outcome=outcome, detail=detail))
 
     @property
     def _orphans(self) -> Orphans:
@@ -81,7 +101,7 @@ class OrphanRoutes:
         return self._known
 
 
-def _order(raw: bytes, operator: str) -> SweepOrder:
+def _order(raw: bytes, who: str) -> SweepOrder:
     """What the body says. RefusedError 400."""
     if not raw:
         raise RefusedError(EMPTY_BODY)
@@ -97,7 +117,7 @@ def _order(raw: bytes, operator: str) -> SweepOrder:
         unknown_age=body.get("unknown_age", False),
         only=None if only is None else frozenset(only),
         none_known=body.get("none_known", False),
-        by=operator if _OPERATOR.fullmatch(operator) else "operator",
+        by=who,
     )
 
 
