@@ -277,7 +277,7 @@ async def test_head_is_a_get_without_its_body(api: Api) -> None:
 
 
 def test_routes_are_the_contracts(api: Api) -> None:
-    """The router has the contract's routes, the detail of health, what describes the API, the dashboard, and no others."""
+    """The contract's routes, the detail of health, what describes the API, the dashboard; and no others."""
     assert api.app is not None
     found = {
         (route.method, route.resource.canonical)
