@@ -29,6 +29,8 @@ from labsessions.bench.machine import commit
 
 HERE: Final = Path(__file__).parent
 TOKEN: Final = "token-of-the-fuzzer"
+# What never ends.
+STREAMS: Final = r"/user/\{user_id\}/events$|/admin/stream$|/admin/log$"
 _GENERATED: Final = re.compile(r"(\d+) generated")
 
 
@@ -42,8 +44,8 @@ class Fuzzed(NamedTuple):
 
 async def fuzz(folder: Path, seconds: int, seed: int, *, streams: bool = True) -> Fuzzed:
     """Run schemathesis for so long against a service and a mock backend of their own in `folder`."""
-    without = [] if streams else ["--exclude-path-regex", "/events$"]
-    async with world(folder, API_TOKEN=TOKEN) as (service, _, _):
+    without = [] if streams else ["--exclude-path-regex", STREAMS]
+    async with world(folder, ADMIN_TOKEN=TOKEN) as (service, _, _):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
