@@ -27,13 +27,14 @@ def orphans(
     none_known: Annotated[
         bool, typer.Option("--none-known", help="Also if the service knows not one VM of the whole list.")
     ] = False,
+    reason: Annotated[str | None, typer.Option(help="Why; stands in the audit.")] = None,
     url: Url = DEFAULT_URL,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Show VMs that the backend lists and no session speaks of, or delete them; exit status 1 if there are any."""
     if sweep:
-        order = {"min_age_minutes": min_age, "unknown_age": unknown_age, "none_known": none_known}
+        order = {"min_age_minutes": min_age, "unknown_age": unknown_age, "none_known": none_known, "reason": reason}
         _sweep(url, order, max_, yes=yes, json=json)
         return
     if yes or unknown_age or none_known:

@@ -5,7 +5,7 @@ CREATE TABLE operator_audit (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     at      TEXT    NOT NULL, -- ISO 8601 in UTC
     who     TEXT    NOT NULL, -- as the operator called itself
-    action  TEXT    NOT NULL, -- extend, end, retry, retry_many, forget, pause, resume, sweep, …
+    action  TEXT    NOT NULL, -- extend, end, retry, retry_many, forget, pause, resume, sweep_orphans, …
     user_id TEXT,             -- NULL where it was about no single user
     reason  TEXT,
     detail  TEXT    NOT NULL,

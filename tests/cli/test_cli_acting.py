@@ -230,10 +230,19 @@ async def test_a_sweep_deletes_what_the_preview_has_shown_and_nothing_else(api: 
     """Slice by slice, each with the names that were confirmed."""
     vms = [VM | {"lab_request_id": f"vm-{n}"} for n in range(23)]
     api.answers["POST /orphans/sweep"] = lambda asked: swept(asked, vms)
-    ran = await api.run("orphans", "--sweep", "--min-age", "90", "--max", "23", "--unknown-age", "--yes")
+    ran = await api.run(
+        "orphans", "--sweep", "--min-age", "90", "--max", "23", "--unknown-age", "--reason", "r", "--yes"
+    )
     assert (ran.status, ran.out.splitlines()[-1]) == (0, "23 deleted, 0 failed, of 23")
     first, *slices = (asked.body for asked in api.asked)
-    assert first == {"min_age_minutes": 90.0, "unknown_age": True, "none_known": False, "max": 23, "dry_run": True}
+    assert first == {
+        "min_age_minutes": 90.0,
+        "unknown_age": True,
+        "none_known": False,
+        "reason": "r",
+        "max": 23,
+        "dry_run": True,
+    }
     assert [len(each["lab_request_ids"]) for each in slices] == [10, 10, 3]
     assert [name for each in slices for name in each["lab_request_ids"]] == [each["lab_request_id"] for each in vms]
     assert {each["min_age_minutes"] for each in slices} == {90.0}

@@ -176,7 +176,8 @@ async def test_few_may_follow_at_a_time(world: World) -> None:
 async def test_the_stream_ends_when_the_service_stops(world: World) -> None:
     """At once, also if nothing is logged."""
     async with world.follow() as answer:
-        await world.api.app.shutdown()
+        assert world.api.app is not None
+        await world.routes.end(world.api.app)
         assert await told(answer) is None
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from labsessions.http.checks import FILLED, Check, array_of, integer, number
+from labsessions.http.admin.operator import REASON, Body
+from labsessions.http.checks import FILLED, array_of, boolean, integer, number
 from labsessions.http.endpoints import Answer, Endpoint
 from labsessions.http.errors import (
     BODY_TOO_LARGE,
     BODY_TOO_SLOW,
     BODY_UNREADABLE,
-    EMPTY_BODY,
     INVALID_FIELD,
     INVALID_JSON,
     INVALID_OPERATOR,
@@ -18,7 +18,6 @@ from labsessions.http.errors import (
     Problem,
 )
 from labsessions.http.scopes import Scope
-from labsessions.http.wire import kind
 
 PATH: Final = "/api/v1/admin/orphans"
 # A VM is created before its session is: what is younger may be about to get one.
@@ -53,37 +52,25 @@ SWEEP: Final = Endpoint(
     answers=(Answer(200, "Sweep ended", "Swept"),),
     body="Sweep",
     problems=(
-        *(
-            BODY_UNREADABLE,
-            INVALID_JSON,
-            NOT_AN_OBJECT,
-            INVALID_FIELD,
-            INVALID_OPERATOR,
-            BODY_TOO_SLOW,
-            BODY_TOO_LARGE,
-            EMPTY_BODY,
-        ),
-        *(MISSING_FIELDS, UNAVAILABLE, UNKNOWN, RUNNING, CHANGED, NONE_KNOWN, HELD),
+        *(BODY_UNREADABLE, INVALID_JSON, NOT_AN_OBJECT, INVALID_FIELD, BODY_TOO_SLOW, BODY_TOO_LARGE),
+        *(MISSING_FIELDS, INVALID_OPERATOR, UNAVAILABLE, UNKNOWN, RUNNING, CHANGED, NONE_KNOWN, HELD),
     ),
 )
 
 
-def _flag(path: str, value: Any) -> tuple[str, ...]:
-    return () if isinstance(value, bool) else (f"Field '{path}' must be a boolean, got {kind(value)}",)
-
-
-_FLAG: Final = Check(_flag, {"type": "boolean"})
-REQUIRED: Final = {
+_REQUIRED: Final = {
     "min_age_minutes": number(YOUNGEST_MINUTES, _OLDEST_MINUTES, "None younger than this is deleted"),
     "max": integer(1, MOST_SWEPT),
-    "dry_run": _FLAG,
+    "dry_run": boolean(),
 }
-OPTIONAL: Final = {
+_OPTIONAL: Final = {
     "expected": integer(0, 1 << 31),
-    "unknown_age": _FLAG,
-    "none_known": _FLAG,
+    "unknown_age": boolean(),
+    "none_known": boolean(),
     "lab_request_ids": array_of(FILLED),
+    "reason": REASON,
 }
+ORDER: Final = Body(_REQUIRED | _OPTIONAL, required=tuple(_REQUIRED))
 
 
 def _object(**members: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,11 +91,7 @@ SCHEMAS: Final = {
         total=_COUNT,
         orphans={"type": "array", "items": _VM, "description": f"The oldest {MOST_SHOWN}"},
     ),
-    "Sweep": {
-        "type": "object",
-        "required": [*REQUIRED],
-        "properties": {name: check.schema for name, check in (REQUIRED | OPTIONAL).items()},
-    },
+    "Sweep": ORDER.schema,
     "Swept": _object(
         dry_run={"type": "boolean"},
         matched={**_COUNT, "description": "How many there were to delete, more than `max` perhaps"},

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp_sse import EventSourceResponse
 
 from labsessions.http.endpoints import Answer, Endpoint, Parameter
-from labsessions.http.errors import INVALID_FIELD, Problem, RefusedError
+from labsessions.http.errors import INVALID_PARAMETER, Problem, RefusedError
 from labsessions.http.groups import RouteGroup
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import Scope
@@ -30,7 +30,7 @@ LOG: Final = Endpoint(
     "Follow the log of the service (Server-Sent Events)",
     Scope.ADMIN,
     answers=(Answer(200, "The log lines from now on", "LogLines", enveloped=False),),
-    problems=(INVALID_FIELD, TOO_MANY_LISTENERS),
+    problems=(INVALID_PARAMETER, TOO_MANY_LISTENERS),
     query=(
         Parameter("level", {"enum": [*_LEVELS]}, "Only lines of at least this level"),
         Parameter("user_id", {"type": "string"}, "Only lines about this user"),
@@ -115,7 +115,7 @@ def _wanted(query: Mapping[str, str]) -> Callable[[Mapping[str, Any]], bool]:
     """What the query asks for. RefusedError 400 for a level that there isn't."""
     level, user, words = query.get("level"), query.get("user_id"), query.get("event", "").lower()
     if level is not None and level not in _LEVELS:
-        raise RefusedError(INVALID_FIELD.saying(f"Parameter 'level' must be one of {', '.join(_LEVELS)}"))
+        raise RefusedError(INVALID_PARAMETER.saying(f"Parameter 'level' must be one of {', '.join(_LEVELS)}"))
     least = 0 if level is None else _LEVELS[level]
 
     def wanted(line: Mapping[str, Any]) -> bool:

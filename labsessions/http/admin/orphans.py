@@ -12,9 +12,8 @@ from labsessions.http.admin.endpoints_orphans import (
     HELD,
     MOST_SHOWN,
     NONE_KNOWN,
-    OPTIONAL,
+    ORDER,
     REPORT,
-    REQUIRED,
     RUNNING,
     SCHEMAS,
     SWEEP,
@@ -22,11 +21,10 @@ from labsessions.http.admin.endpoints_orphans import (
     UNKNOWN,
 )
 from labsessions.http.admin.operator import operator
-from labsessions.http.errors import EMPTY_BODY, MISSING_FIELDS, Problem, RefusedError
-from labsessions.http.fields import checked, finders
+from labsessions.http.errors import Problem, RefusedError
 from labsessions.http.groups import RouteGroup
 from labsessions.http.options import ApiOptions
-from labsessions.http.wire import parse_object, read_body, success
+from labsessions.http.wire import success
 from labsessions.inventory import (
     ListedVm,
     OrphanReport,
@@ -41,12 +39,11 @@ from labsessions.inventory import (
 from labsessions.ports import Audit
 
 _MS_PER_MINUTE: Final = 60_000
-_ACTION: Final = "sweep"
-_FINDERS: Final = finders(REQUIRED | OPTIONAL)
+_ACTION: Final = "sweep_orphans"
 
 
 class OrphanRoutes:
-    """Handlers; without `orphans` they answer that the backend's list is not known. Sweeps are in the audit."""
+    """Handlers; without `orphans` they answer that the backend's list is not known."""
 
     def __init__(self, orphans: Orphans | None, audit: Audit, options: ApiOptions) -> None:
         self._known = orphans
@@ -66,33 +63,37 @@ class OrphanRoutes:
         return success(_reported(found), "Orphans retrieved successfully")
 
     async def sweep(self, request: web.Request) -> web.Response:
-        """POST …/orphans/sweep: what was done, or what would be."""
+        """POST …/orphans/sweep: what was done, or what would be. In the audit before anything is done, and after."""
         orphans = self._orphans
-        order = _order(await read_body(request, self._body_seconds), operator(request))
-        await self._note(order, "begun")
+        body = await ORDER.read(request, self._body_seconds)
+        order, reason = _order(body, operator(request)), body.pop("reason", None)
+        swept = await self._told(orphans, order) if order.dry_run else await self._noted(orphans, order, reason, body)
+        return success(_ended(swept, dry_run=order.dry_run), "Sweep ended")
+
+    async def _noted(self, orphans: Orphans, order: SweepOrder, reason: str | None, body: dict[str, Any]) -> Swept:
+        async def note(outcome: str, **detail: Any) -> None:
+            detail = {**body, **detail}
+            await self._audit.note(Entry(who=order.by, action=_ACTION, outcome=outcome, reason=reason, detail=detail))
+
+        await note("begun")
         try:
-            swept = await orphans.sweep(order)
+            swept = await self._told(orphans, order)
+        except RefusedError as refused:
+            await note(refused.problem.code)
+            raise
+        deleted = [each.vm.lab_request_id for each in swept.done if each.deleted]
+        failed = [each.vm.lab_request_id for each in swept.done if each.error is not None]
+        await note(DONE, deleted=deleted, failed=failed, stopped=swept.stopped)
+        return swept
+
+    async def _told(self, orphans: Orphans, order: SweepOrder) -> Swept:
+        """RefusedError for what it raises."""
+        try:
+            return await orphans.sweep(order)
         except OrphansError as error:
-            await self._note(order, UNKNOWN.code)
             raise _unknown(error) from error
         except SweepRefusedError as refused:
-            problem = _refusal(refused)
-            await self._note(order, problem.code)
-            raise RefusedError(problem) from refused
-        ended = _ended(swept, dry_run=order.dry_run)
-        await self._note(order, DONE, **{name: ended[name] for name in ("matched", "deleted", "failed", "stopped")})
-        return success(ended, "Sweep ended")
-
-    async def _note(self, order: SweepOrder, outcome: str, **figures: Any) -> None:
-        """Before it begins and when it is over; what only looks is no action."""
-        if not order.dry_run:
-            asked = {
-                "min_age_minutes": order.min_age_ms / _MS_PER_MINUTE,
-                "max": order.most,
-                "expected": order.expected,
-            }
-            detail = {**asked, "unknown_age": order.unknown_age, "none_known": order.none_known, **figures}
-            await self._audit.note(Entry(who=order.by, action=_ACTION, outcome=outcome, detail=detail))
+            raise RefusedError(_refusal(refused)) from refused
 
     @property
     def _orphans(self) -> Orphans:
@@ -101,13 +102,7 @@ class OrphanRoutes:
         return self._known
 
 
-def _order(raw: bytes, who: str) -> SweepOrder:
-    """What the body says. RefusedError 400."""
-    if not raw:
-        raise RefusedError(EMPTY_BODY)
-    body = checked(parse_object(raw), _FINDERS)
-    if missing := [name for name in REQUIRED if name not in body]:
-        raise RefusedError(MISSING_FIELDS.saying(f"Missing required fields: {', '.join(missing)}"))
+def _order(body: dict[str, Any], by: str) -> SweepOrder:
     only = body.get("lab_request_ids")
     return SweepOrder(
         min_age_ms=round(body["min_age_minutes"] * _MS_PER_MINUTE),
@@ -117,7 +112,7 @@ def _order(raw: bytes, who: str) -> SweepOrder:
         unknown_age=body.get("unknown_age", False),
         only=None if only is None else frozenset(only),
         none_known=body.get("none_known", False),
-        by=who,
+        by=by,
     )
 
 
