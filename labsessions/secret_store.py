@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from actors.directory import DataDirectory
 from labsessions.settings import SettingsError, load
-from labsessions.settings.secrets import FIELDS, FOLDER, Unreadable, find
+from labsessions.settings.load import secret_names
+from labsessions.settings.secrets import FOLDER, Unreadable, find
 
 # What in a process's environment is a path, perhaps relative to where it was started.
-_PATHS = {"CREDENTIALS_DIRECTORY", "LABSESSIONS_CONFIG", "LABSESSIONS_DATA_DIR", *(f"{name}_FILE" for name in FIELDS)}
+_PATHS = {"CREDENTIALS_DIRECTORY", "LABSESSIONS_CONFIG", "LABSESSIONS_DATA_DIR"}
 
 
 class SecretError(Exception):
@@ -37,10 +38,11 @@ class Store:
         self._service = DataDirectory(data_dir).announced()
         self._environ = environ if self._service is None else _environ_of(self._service) or environ
         self._config_file = config_file
+        self._names = secret_names({}, self._environ, config_file)
 
     def listed(self) -> list[Listed]:
         """Each secret there may be."""
-        found = {name: find(name, self._environ, self._data_dir) for name in FIELDS}
+        found = {name: find(name, self._environ, self._data_dir) for name in self._names}
         return [
             Listed(
                 name,
@@ -52,8 +54,8 @@ class Store:
 
     def put(self, name: str, value: str) -> Path:
         """Store it, and return where. Raises SecretError, and then all is as it was."""
-        if name not in FIELDS:
-            raise SecretError(f"there is no secret {name}; there are {', '.join(FIELDS)}")
+        if name not in self._names:
+            raise SecretError(f"there is no secret {name}; there are {', '.join(self._names)}")
         if not value.strip():
             raise SecretError(f"{name}: nothing was given")
         folder = self._data_dir / FOLDER
@@ -136,4 +138,8 @@ def _environ_of(pid: int) -> dict[str, str] | None:
     except OSError:
         return None
     environ = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    return {name: str(folder / value) if value and name in _PATHS else value for name, value in environ.items()}
+    return {name: str(folder / value) if value and _is_path(name) else value for name, value in environ.items()}
+
+
+def _is_path(name: str) -> bool:
+    return name in _PATHS or name.endswith("_FILE")

@@ -7,15 +7,15 @@ imported here: a command imports what it needs itself, so that each starts quick
 import sys
 
 from labsessions.cli import acting, checking, data, looking, orphans, proofs, secrets, serving, tail, webhooks
-from labsessions.cli.root import DATA, app
+from labsessions.cli.root import app
 from labsessions.process import keep_files_private
-
-app.add_typer(secrets.app, name="secrets", rich_help_panel=DATA)
 
 __all__ = ["app", "main"]
 
 # Each has added its commands to `app` when it was imported; this is the order of `--help`.
-_ORDER = [each.__name__ for each in (serving, checking, looking, acting, tail, orphans, webhooks, data, proofs)]
+_ORDER = [
+    each.__name__ for each in (serving, checking, secrets, looking, acting, tail, orphans, webhooks, data, proofs)
+]
 app.registered_commands.sort(key=lambda each: _ORDER.index(getattr(each.callback, "__module__", "")))
 
 

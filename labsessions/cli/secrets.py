@@ -4,19 +4,17 @@ import json as json_format
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-EXIT_FAULTY = 2
+from labsessions.cli.root import SERVE, Config, DataDir, Json, app, stop
 
-app = typer.Typer(help="Store secrets, and see where each comes from. Values are never shown.", no_args_is_help=True)
-
-DataDir = Annotated[Path | None, typer.Option(help="Where the data is kept. (default: data)")]
-Config = Annotated[Path | None, typer.Option(help="Configuration file (TOML).")]
+group = typer.Typer(help="Store secrets, and see where each comes from. Values are never shown.", no_args_is_help=True)
+app.add_typer(group, name="secrets", rich_help_panel=SERVE)
 
 
-@app.command("set")
+@group.command("set")
 def set_(
     name: Annotated[str, typer.Argument(help="Which one, e.g. BACKEND_API_TOKEN.", show_default=False)],
     *,
@@ -32,7 +30,7 @@ def set_(
     try:
         stored = store.put(name, value)
     except SecretError as error:
-        _stop(str(error))
+        stop(str(error))
     typer.echo(f"{name} is stored in {stored}")
     if (origin := store.origin(name)) != str(stored):
         typer.echo(f"but {name} is taken from {origin}, which goes before: remove it there, and restart the service")
@@ -42,12 +40,12 @@ def set_(
         typer.echo("no running service was found; if there is one, send it SIGHUP (kill -HUP, systemctl reload)")
 
 
-@app.command("list")
+@group.command("list")
 def list_(
     *,
     data_dir: DataDir = None,
     config: Config = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Show which secrets are set, and where each is taken from."""
     from labsessions.secret_store import Store
@@ -69,9 +67,4 @@ def _data_dir(data_dir: Path | None, config: Path | None) -> Path:
     try:
         return find_data_dir({"data_dir": data_dir}, os.environ, config).absolute()
     except SettingsError as error:
-        _stop(str(error))
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(f"labsessions: {message}", err=True)
-    raise typer.Exit(EXIT_FAULTY)
+        stop(str(error))

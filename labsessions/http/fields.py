@@ -93,17 +93,17 @@ class SessionFields:
 
     def lab_schema(self) -> Schema:
         """What `lab` accepts."""
-        return {"type": "object", "required": [*self._required], "properties": self._properties(self._checks)}
+        properties = {
+            name: check.schema if name in self._required else or_null(check.schema)
+            for name, check in self._checks.items()
+        }
+        return {"type": "object", "required": [*self._required], "properties": properties}
 
     def changes_schema(self) -> Schema:
         """What `changes` accepts."""
         something = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in self._updatable]
-        return {"type": "object", "anyOf": something, "properties": self._properties(self._updatable)}
-
-    def _properties(self, checks: Mapping[str, Check]) -> dict[str, Schema]:
-        return {
-            name: check.schema if name in self._required else or_null(check.schema) for name, check in checks.items()
-        }
+        properties = {name: or_null(check.schema) for name, check in self._updatable.items()}
+        return {"type": "object", "anyOf": something, "properties": properties}
 
 
 def or_null(schema: Schema) -> Schema:

@@ -8,6 +8,8 @@ from pydantic import SecretStr
 
 from labsessions.settings import secrets, sources
 from labsessions.settings.load import load
+from labsessions.settings.webhooks import Webhook
+from labsessions.webhooks.address import without_secrets
 
 DEFAULT: Final = "default"
 MASK: Final = "********"
@@ -32,14 +34,18 @@ def effective(flags: Mapping[str, Any], environ: Mapping[str, str], config_file:
         return next((found[1] for layer in layers if (found := layer.get(key))), DEFAULT)
 
     plain = [Effective(".".join(key), _plain(_at(settings, key)), origin(key)) for key in sources.keys()]  # noqa: SIM118 - a function
-    return [*plain, *_secrets(settings.secrets, environ)]
+    return [*plain, *_secrets(settings.secrets, environ, settings.data_dir)]
 
 
-def _secrets(values: secrets.Secrets, environ: Mapping[str, str]) -> Iterator[Effective]:
+def _secrets(values: secrets.Secrets, environ: Mapping[str, str], data_dir: Path) -> Iterator[Effective]:
     for name, field in secrets.FIELDS.items():
-        found = secrets.find(name, environ)
+        found = secrets.find(name, environ, data_dir)
         value = getattr(values, field)
         yield Effective(name, _masked(value), None if found is None else found.origin)
+    for webhook, each in values.webhooks.items():
+        name = secrets.of_webhook(webhook)
+        found = secrets.find(name, environ, data_dir)
+        yield Effective(name, _masked(each), None if found is None else found.origin)
 
 
 def _masked(value: Any) -> Any:
@@ -66,6 +72,8 @@ def _plain(value: Any) -> Any:
         case Path():
             return str(value)
         case tuple():
-            return list(value)
+            return [_plain(each) for each in value]
+        case Webhook():
+            return value.model_dump(mode="json") | {"url": without_secrets(value.url)}
         case _:
             return value

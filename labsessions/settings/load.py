@@ -54,6 +54,11 @@ def find_data_dir(flags: Mapping[str, Any], environ: Mapping[str, str], config_f
     return found
 
 
+def secret_names(flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None = None) -> list[str]:
+    """The names of all secrets that there may be, those of the webhooks that are set up among them."""
+    return [*secrets.FIELDS, *map(secrets.of_webhook, sources.webhook_names(_plain(flags, environ, config_file)))]
+
+
 def _plain(
     flags: Mapping[str, Any], environ: Mapping[str, str], config_file: Path | None
 ) -> tuple[Layer, Layer, Layer]:

@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +16,7 @@ from labsessions.log_lines import bound_logger
 from labsessions.ports import EngineError, WebhookRefusedError
 from labsessions.webhooks import lines
 from labsessions.webhooks.actor import NAMESPACE, Begin, Enable, News, Refused, Replay, Show, WebhookActor
+from labsessions.webhooks.address import without_secrets
 from labsessions.webhooks.courier import Courier, Sends
 from labsessions.webhooks.sender import Endpoint
 from labsessions.webhooks.source import Extent, Letter, Source
@@ -177,7 +177,7 @@ def _shown(endpoint: Endpoint, standing: Standing | str | None, extent: Extent, 
     retrying = known.failures > 0 and not disabled
     return {
         "name": endpoint.name,
-        "url": _without_secrets(endpoint.url),
+        "url": without_secrets(endpoint.url),
         "events": sorted(endpoint.events),
         "state": "disabled" if disabled else "retrying" if retrying or isinstance(standing, str) else "active",
         "cursor": known.cursor,
@@ -206,13 +206,6 @@ def _problems(endpoints: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"the webhook {name} is disabled: its endpoint wants no more ({shown['last_error']})"
         if letters:
             yield f"the webhook {name} has dead letters: {letters}; replay them once its endpoint takes them"
-
-
-def _without_secrets(url: str) -> str:
-    """Scheme and host: paths and queries of webhooks often hold a key."""
-    parts = urlsplit(url)
-    more = parts.path.strip("/") or parts.query
-    return f"{parts.scheme}://{parts.netloc}/{'…' if more else ''}"
 
 
 def _iso(ms: int | None) -> str | None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from labsessions.cli import app
@@ -50,6 +51,20 @@ def test_each_setting_with_its_value_and_its_origin(tmp_path: Path) -> None:
     assert shown["API_TOKEN"] == ("********, ********", "API_TOKEN")
     assert shown["ADMIN_TOKEN"] == ("********", f"ADMIN_TOKEN_FILE={admin}")
     assert shown["JWT_HS256_KEY"] == (None, None)
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_webhooks_are_shown_without_what_may_be_a_key(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Neither the path of the address nor the secret that messages are signed with."""
+    file = tmp_path / "labsessions.toml"
+    file.write_text('[[webhooks]]\nname = "ops"\nurl = "https://hooks.example.test/services/k3y"\n')
+    status, out, err = check("--config", str(file), *flags, WEBHOOK_OPS_SECRET=f"whsec_{'c2VjcmV0' * 4}")
+    shown = "".join(out.split())
+    assert (status, err) == (0, "")
+    assert "hooks.example.test/…" in shown
+    assert "WEBHOOK_OPS_SECRET" in shown
+    assert "k3y" not in shown
+    assert "c2VjcmV0" not in shown
 
 
 def test_for_people_it_is_a_table_without_secrets() -> None:

@@ -116,6 +116,18 @@ async def test_what_watchers_get_is_as_described(api: Api) -> None:
             Draft202012Validator(schema | {"components": document["components"]}).validate(await answer.json())
 
 
+async def test_what_a_change_leaves_alone_may_be_null(api: Api) -> None:
+    """Also a member that a session must have: the description allows what the route takes."""
+    document = await description(api)
+    async with api.post(SESSIONS, json=lab_body(user_id="nil"), headers=TOKEN) as answer:
+        assert answer.status == 201
+    for name in document["components"]["schemas"]["LabChanges"]["properties"]:
+        change = {"puku_domain": "p", "vscode_domain": "v"} | {name: None}
+        assert conforms(document, "LabChanges", change), name
+        async with api.put(f"{SESSIONS}/nil", json=change, headers=TOKEN) as answer:
+            assert answer.status == 200, name
+
+
 async def test_a_failure_is_as_described(api: Api) -> None:
     """With a code that the route lists under its status."""
     document = await description(api)

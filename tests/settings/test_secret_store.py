@@ -136,6 +136,20 @@ def test_each_is_listed_with_where_it_comes_from(data: Path, tmp_path: Path) -> 
     assert SECRET not in str(listed)
 
 
+def test_webhooks_have_secrets_too(data: Path, tmp_path: Path) -> None:
+    """Those that are set up: listed, and stored if they are what the receiver's library takes."""
+    file = tmp_path / "labsessions.toml"
+    file.write_text('[[webhooks]]\nname = "ops-2"\nurl = "https://hooks.example.test"\n')
+    store = Store(data, {"LABSESSIONS_CONFIG": str(file)})
+    assert store.listed()[-1] == Listed("WEBHOOK_OPS_2_SECRET", None, None)
+    with pytest.raises(SecretError, match=r"WEBHOOK_OPS_2_SECRET: .*24 to 64 bytes"):
+        store.put("WEBHOOK_OPS_2_SECRET", "c2VjcmV0")
+    stored = store.put("WEBHOOK_OPS_2_SECRET", "c2VjcmV0" * 4)
+    assert store.origin("WEBHOOK_OPS_2_SECRET") == str(stored)
+    with pytest.raises(SecretError, match="there is no secret WEBHOOK_DEV_SECRET"):
+        store.put("WEBHOOK_DEV_SECRET", "c2VjcmV0" * 4)
+
+
 def test_the_running_services_own_environment_counts(data: Path) -> None:
     """Not that of the shell, and its paths from where it was started."""
     (data.parent / "token").write_text(SECRET)
