@@ -13,6 +13,7 @@ from labsessions import log_lines
 from labsessions.core.messages import Done, Show
 from labsessions.core.policy import Policy
 from labsessions.http import ApiOptions, make_app
+from labsessions.http.dashboard import FILE
 from labsessions.ports import EngineError, Readiness
 
 ME = f"{SESSIONS}/ada"
@@ -277,7 +278,7 @@ async def test_head_is_a_get_without_its_body(api: Api) -> None:
 
 
 def test_routes_are_the_contracts(api: Api) -> None:
-    """The router has the contract's routes, the detail of health and the API's description, and no others."""
+    """The router has the contract's, the detail of health, the API's description, the dashboard, and no others."""
     assert api.app is not None
     found = {
         (route.method, route.resource.canonical)
@@ -298,6 +299,8 @@ def test_routes_are_the_contracts(api: Api) -> None:
         ("GET", "/"),
         ("GET", "/openapi.json"),
         ("GET", "/docs"),
+        ("GET", "/dashboard"),
+        ("GET", FILE),
     }
 
 
