@@ -56,7 +56,7 @@ async def test_ready(api: Api, readiness: DrivenReadiness, ready: bool, status: 
 
 
 async def test_overview(api: Api) -> None:
-    """`/` names the service, each of its routes but the dashboard's files, and what is not configured; never a secret."""
+    """`/` names the service, its routes (not the dashboard's files), and what is not configured; never a secret."""
     status, body = await get(api, "/")
     assert status == 200
     assert (body["service"], body["version"]) == ("lab-sessions-api", "1.2.3")
