@@ -13,6 +13,7 @@ from labsessions import log_lines
 from labsessions.core.messages import Done, Show
 from labsessions.core.policy import Policy
 from labsessions.http import ApiOptions, make_app
+from labsessions.http.dashboard import FILE
 from labsessions.ports import EngineError, Readiness
 
 ME = f"{SESSIONS}/ada"
@@ -277,7 +278,7 @@ async def test_head_is_a_get_without_its_body(api: Api) -> None:
 
 
 def test_routes_are_the_contracts(api: Api) -> None:
-    """The contract's routes, the detail of health, what describes the API, the dashboard; and no others."""
+    """The router has the contract's, the detail of health, the API's description, the dashboard, and no others."""
     assert api.app is not None
     found = {
         (route.method, route.resource.canonical)
@@ -299,7 +300,7 @@ def test_routes_are_the_contracts(api: Api) -> None:
         ("GET", "/openapi.json"),
         ("GET", "/docs"),
         ("GET", "/dashboard"),
-        ("GET", "/dashboard/{file}"),
+        ("GET", FILE),
     }
 
 
