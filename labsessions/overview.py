@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from actors.breaker import BreakerState
+from actors.clock import SystemClock
 from actors.pause import Paused
 from actors.runtime import Runtime
 from labsessions import last_backup
@@ -103,6 +104,7 @@ class ServiceOverview:
             "last_backup": None if backup_ms is None else _age(backup_ms, now_ms),
             "resident_actors": pulse.resident,
             "effects_running": pulse.effects,
+            "test_clock": not isinstance(self._runtime.clock, SystemClock),
         }
 
     def _backend(self, now_ms: int) -> "_Backend":

@@ -10,11 +10,11 @@ from enum import Enum
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from labsessions.http.checks import is_user_id
 from labsessions.http.credentials import Caller, Role
-from labsessions.http.errors import FORBIDDEN, RefusedError
+from labsessions.http.errors import FORBIDDEN, Problem, RefusedError
 
 USER_ID: Final = "{user_id}"
 
@@ -37,6 +37,7 @@ ROLES: Final[Mapping[Scope, tuple[Role, ...]]] = {
 }
 """Which callers may use a route of this scope."""
 
+_FOREIGN: Final = Problem(FORBIDDEN.status, FORBIDDEN.code, "Pages of other sites may not do that without a token")
 _CALLER: Final = web.RequestKey("caller", Caller)
 _IN_PATH: Final[web.RequestKey[str | None]] = web.RequestKey("user_id")
 
@@ -63,6 +64,8 @@ class Rule(NamedTuple):
         """
         if caller.role not in self.roles:
             raise RefusedError(FORBIDDEN, user=caller.user)
+        if self.scope is Scope.ADMIN and caller.role is Role.ANYONE and _of_another_site(request):
+            raise RefusedError(_FOREIGN)
         if self.segment is None:
             request[_CALLER] = caller
         else:
@@ -82,6 +85,17 @@ def user_in_path(request: web.Request) -> str | None:
 def require_own(request: web.Request, user_id: str) -> None:
     """RefusedError 403 if the caller is another user; for routes whose path names none."""
     _require_own(request[_CALLER], user_id)
+
+
+def _of_another_site(request: web.Request) -> bool:
+    """Whether a browser sends this for a page that isn't the service's own.
+
+    A service without tokens answers this machine only, but any page that is open in its browser can send to it.
+    """
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin.partition("://")[2] != request.host:
+        return True
+    return request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
 
 
 def _require_own(caller: Caller, user_id: str | None) -> None:

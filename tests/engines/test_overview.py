@@ -91,6 +91,7 @@ async def test_all_is_well(tmp_path: Path) -> None:
             "last_backup": None,
             "resident_actors": 0,
             "effects_running": 0,
+            "test_clock": True,
         }
 
 

@@ -195,6 +195,36 @@ async def test_the_matrix(api: Api, engine: DrivenSessions, method: str, path: s
         assert method == "HEAD" or body["code"] == {401: "unauthorized", 403: "forbidden"}[expected]
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://elsewhere.test"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[", "Sec-Fetch-Site": "same-origin"}, 403),
+    ],
+)
+async def test_without_tokens_a_page_of_another_site_is_no_operator(
+    aiohttp_client: AiohttpClient,
+    engine: DrivenSessions,
+    readiness: DrivenReadiness,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    """A page that an operator has open can make the browser send requests to its own machine."""
+    options = ApiOptions(version="1")
+    app = make_app(engine, readiness, options, groups=operators_groups(engine, options))
+    api: Api = await aiohttp_client(app)
+    own = {"Origin": str(api.make_url("/")).rstrip("/")} if not headers else {}
+    assert (await call(api, "GET", f"{ADMIN}/pause", own | headers))[0] == status
+    assert (await call(api, "POST", f"{ADMIN}/pause", own | headers))[0] == status
+    assert (await call(api, "GET", f"{SESSIONS}/user/ada", headers))[0] == 404
+
+
 async def engine_has(engine: DrivenSessions, *users: str) -> None:
     """Give each of them a session, and forget that somebody asked."""
     for user in users:

@@ -145,6 +145,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "last_backup": {"at": "2027-01-15T03:00:00.000Z", "age_seconds": 21600},
             "resident_actors": 40,
             "effects_running": 0,
+            "test_clock": False,
         },
         server_time=_INSTANT,
         version=_TEXT,
@@ -168,6 +169,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         last_backup=_or_null(_object(at=_INSTANT, age_seconds=_NUMBER)),
         resident_actors=_COUNT,
         effects_running=_COUNT,
+        test_clock=_told({"type": "boolean"}, "Whether time is driven by clients"),
     ),
     "AdminExpiries": _object(
         {

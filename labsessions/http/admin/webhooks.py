@@ -146,7 +146,10 @@ _EXAMPLES: Final[Mapping[str, Any]] = {"ReplayRequest": {"from_seq": 4711, "dead
 
 
 class WebhookRoutes:
-    """The handlers. They raise RefusedError for a 4xx. What changes something is in the audit, refusals too."""
+    """The handlers. They raise RefusedError for a 4xx.
+
+    What changes something is in the audit, refusals too; not a name that is none: it may be anything, a secret even.
+    """
 
     def __init__(self, webhooks: Webhooks, audit: Audit, body_seconds: float) -> None:
         self._webhooks = webhooks
@@ -177,15 +180,16 @@ class WebhookRoutes:
         except WebhookRefusedError as error:
             await self._note(who, "webhook_replay", REFUSED.code, webhook=name, **given)
             raise RefusedError(REFUSED.saying(f"{REFUSED.text}: {error}")) from error
-        await self._note(who, "webhook_replay", UNKNOWN.code if begun is None else DONE, webhook=name, **given)
-        return success(_known(begun), "Replay begins")
+        replay = _known(begun)
+        await self._note(who, "webhook_replay", DONE, webhook=name, **given)
+        return success(replay, "Replay begins")
 
     async def enable(self, request: web.Request) -> web.Response:
         """POST …/enable: whatever the body says."""
         who, name = operator(request), _name(request)
-        enabled = await self._webhooks.enable(name)
-        await self._note(who, "webhook_enable", UNKNOWN.code if enabled is None else DONE, webhook=name)
-        return success(_known(enabled), "Webhook enabled")
+        enabled = _known(await self._webhooks.enable(name))
+        await self._note(who, "webhook_enable", DONE, webhook=name)
+        return success(enabled, "Webhook enabled")
 
     async def _note(self, who: str, action: str, outcome: str, **detail: Any) -> None:
         await self._audit.note(Entry(who=who, action=action, outcome=outcome, detail=detail))
