@@ -37,6 +37,8 @@ def projected(
     rows = [Remove(SESSIONS, (user_id,)) if shown is None else Put(SESSIONS, tuple(shown.values()))]
     rows += [Append(HISTORY, tuple(history(event).values())) for event in events if isinstance(event, Ended)]
     rows += [Append(EVENTS, tuple(recorded(event, now_ms).values())) for event in events]
+    if not state.owed and not before.owed:
+        return rows
     owing = {(line["generation"], line["lab_request_id"]): line for line in owed(state)}
     gone = [(line["generation"], line["lab_request_id"]) for line in owed(before)]
     rows += [Remove(OWED, key) for key in gone if key not in owing]
