@@ -10,9 +10,11 @@ from labsessions.http.checks import USER_ID, Schema
 from labsessions.http.conditions import IF_MATCH
 from labsessions.http.endpoints import Answer, Endpoint
 from labsessions.http.errors import (
+    EMPTY_BODY,
     HEAD_TOO_LARGE,
     MALFORMED,
     METHOD_NOT_ALLOWED,
+    MISSING_FIELDS,
     OF_REFUSAL,
     ROUTE_NOT_FOUND,
     Problem,
@@ -136,7 +138,9 @@ def _operation(endpoint: Endpoint, examples: Mapping[str, Any]) -> dict[str, Any
         operation["parameters"] = parameters
     if endpoint.body is not None:
         content = {_JSON: {"schema": _reference(endpoint.body), "example": examples[endpoint.body]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        # Where nothing can be missing, there may be no body either.
+        required = MISSING_FIELDS in endpoint.problems or EMPTY_BODY in endpoint.problems
+        operation["requestBody"] = {"required": required, "content": content}
     return operation
 
 
@@ -187,7 +191,7 @@ def _schemas(fields: SessionFields) -> dict[str, Schema]:
         "ExtendedSession": {
             "allOf": [_reference("Session"), {"required": ["extension"], "properties": {"extension": _granted()}}]
         },
-        "Events": {"type": "string", "description": f"Each event is one of: {', '.join(EVENT_TYPES)}"},
+        "Events": sse_events(f"Each event is one of: {', '.join(EVENT_TYPES)}"),
         "Outcome": _object(
             id={"type": "string"},
             labId={"type": "string"},
@@ -297,6 +301,12 @@ def _granted() -> Schema:
         partial={"type": "boolean", "description": "Whether more was asked for"},
         left_seconds={"type": "number", "minimum": 0, "description": "How much more it could get"},
     )
+
+
+def sse_events(description: str) -> Schema:
+    """What one event of a stream is; the description says which there are."""
+    text = {"type": "string"}
+    return {"type": "object", "description": description, "properties": {"id": text, "event": text, "data": text}}
 
 
 def _object(optional: tuple[str, ...] = (), **members: Schema) -> Schema:

@@ -11,6 +11,7 @@ from aiohttp_sse import EventSourceResponse
 from labsessions.http.endpoints import Answer, Endpoint, Parameter
 from labsessions.http.errors import INVALID_PARAMETER, Problem, RefusedError
 from labsessions.http.groups import RouteGroup
+from labsessions.http.openapi import sse_events
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import Scope
 from labsessions.ports import LiveLog, LogListener
@@ -37,10 +38,9 @@ LOG: Final = Endpoint(
         Parameter("event", {"type": "string"}, "Only lines with this in their `event`, in upper or lower case"),
     ),
 )
-_SCHEMA: Final = {
-    "type": "string",
-    "description": '`line`: a log line as a JSON object; `dropped`: `{"dropped": n}`, as the reader was too slow',
-}
+_SCHEMA: Final = sse_events(
+    'Each event is one of: `line`, a log line as a JSON object; `dropped`, `{"dropped": n}`, as the reader was too slow'
+)
 
 
 class LogRoutes:
