@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
+import pytest
 import trustme
 from aiohttp.test_utils import unused_port
 from processes import Client, Process, until
@@ -63,6 +64,7 @@ async def survives(client: Client, user: str, error: str) -> None:
         assert "test-token" not in said
 
 
+@pytest.mark.slow
 async def test_every_fault_of_an_answer_is_survived_and_tried_again(tmp_path: Path) -> None:
     """A fault is a failed attempt that names it, tried again until it is over; a 2xx confirms whatever its body is."""
     users = {f"user-{number}": fault for number, fault in enumerate(FAULTS)}
@@ -90,6 +92,7 @@ async def test_every_fault_of_an_answer_is_survived_and_tried_again(tmp_path: Pa
         assert backend.elsewhere == [], "a redirect was followed"
 
 
+@pytest.mark.slow
 async def test_a_refused_connection_is_survived_and_tried_again(tmp_path: Path) -> None:
     """Nobody listens: the session stays until somebody does."""
     port = unused_port()
@@ -101,6 +104,7 @@ async def test_a_refused_connection_is_survived_and_tried_again(tmp_path: Path) 
             assert backend.deleted == {"vm-alice"}
 
 
+@pytest.mark.slow
 async def test_a_tls_error_is_survived_and_tried_again(tmp_path: Path) -> None:
     """A certificate that nobody vouches for: no call is made, until there is one that is trusted."""
     port, trusted = unused_port(), trustme.CA()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from commands import command
 from processes import INHERITED, ROOT, Backend, Client, Process, until, world
 
@@ -47,6 +48,7 @@ async def put_vms(backend: Backend, *vms: dict[str, str]) -> None:
         assert answer.status == 200
 
 
+@pytest.mark.slow
 async def test_orphans_are_found_and_swept_and_no_other_vm_is(tmp_path: Path) -> None:
     """A running session's VMs, a young VM and one of unknown age stay; the service's log says who did it."""
     async with operated(tmp_path, **LIST) as (service, client, backend):
@@ -68,6 +70,7 @@ async def test_orphans_are_found_and_swept_and_no_other_vm_is(tmp_path: Path) ->
         assert (status, "HTTP 503" in said) == (1, True)
 
 
+@pytest.mark.slow
 async def test_a_service_without_a_list_says_which_setting_is_missing(tmp_path: Path) -> None:
     """And a wrong token is a matter of settings, too; a service that has stopped doesn't answer."""
     async with operated(tmp_path) as (service, _, _):
@@ -79,6 +82,7 @@ async def test_a_service_without_a_list_says_which_setting_is_missing(tmp_path: 
     assert (status, "is the service running?" in said) == (3, True)
 
 
+@pytest.mark.slow
 async def test_the_log_is_followed_over_a_restart(tmp_path: Path) -> None:
     """Lines of before and after, each an object without a secret; stdout has nothing else."""
     async with operated(tmp_path) as (service, client, _):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from processes import Backend, Client, Process, until
 from test_command_line import operate, operated, put_vms, vm
 
@@ -44,6 +45,7 @@ async def stuck(client: Client, backend: Backend, operator: Operator, *users: st
     await until(all_stuck, "sessions to be stuck")
 
 
+@pytest.mark.slow
 async def test_what_an_operator_does_shows_and_is_audited(tmp_path: Path) -> None:
     """Each command does to the service what it says; the audit has all of it, refusals too, by name."""
     async with operated(tmp_path, **LATER) as (service, client, backend):
@@ -98,6 +100,7 @@ async def test_what_an_operator_does_shows_and_is_audited(tmp_path: Path) -> Non
         assert {"pause", "resume", "retry_many"} <= {action for action, _, _ in done}
 
 
+@pytest.mark.slow
 async def test_a_sweep_waits_for_the_end_of_a_pause_and_is_audited(tmp_path: Path) -> None:
     """What holds cleanups back holds a sweep back; with its reason it stands in the audit, before and after."""
     async with operated(tmp_path, LABSESSIONS_BACKEND__LIST_PATH="/api/v1/labs") as (service, client, backend):

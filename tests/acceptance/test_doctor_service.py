@@ -33,6 +33,7 @@ def levels(findings: list[dict[str, Any]]) -> set[str]:
     return {finding["level"] for finding in findings}
 
 
+@pytest.mark.slow
 async def test_a_service_that_does_well_is_found_to_and_is_not_disturbed(tmp_path: Path) -> None:
     """While it serves: every check is there, none is a fault, nothing reaches the backend's record, no secret shows."""
     async with world(tmp_path) as (service, client, backend):

@@ -157,6 +157,7 @@ async def run_story(folder: Path, rounds: int, seed: int) -> None:
         assert story.deleted
 
 
+@pytest.mark.slow
 async def test_six_kills_one_in_each_phase(tmp_path: Path) -> None:
     """After a SIGKILL in each phase every due session is cleaned, none is lost, none is touched that was deleted."""
     await run_story(tmp_path, rounds=1, seed=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import pytest
 from commands import command
 from processes import SESSION, Process, lab_body, until
 
@@ -130,6 +131,7 @@ async def test_what_needs_a_restart_is_named(tmp_path: Path) -> None:
         assert await service.status("") == 404
 
 
+@pytest.mark.slow
 async def test_tokens_are_rotated_without_a_restart(tmp_path: Path) -> None:
     """By `secrets set`: the next request, and the next call to the backend, go by the new one; sessions live on."""
     backend = Process(tmp_path, "backend", "mock-backend", "--port", "0", "--token", "backend-new")
@@ -184,6 +186,7 @@ async def test_many_at_once_and_requests_meanwhile(tmp_path: Path) -> None:
         await until(last, "the last file to be in force")
 
 
+@pytest.mark.slow
 async def test_each_start_is_recorded(tmp_path: Path) -> None:
     """One that was killed, one that was stopped, the one that runs; the newest first."""
     async with Reloading(tmp_path) as service:

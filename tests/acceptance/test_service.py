@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from processes import DEADLINE_SECONDS, Backend, Client, Process, until, workers, world
 
 from labsessions import log_lines as lines
@@ -57,6 +58,7 @@ async def test_a_session_lives_expires_and_is_cleaned_with_the_contracts_calls_a
         assert "test-token" not in log
 
 
+@pytest.mark.slow
 async def test_a_backend_that_is_down_costs_time_and_nothing_else(tmp_path: Path) -> None:
     """While the backend is down sessions stay and are tried at the interval; when it is back all are cleaned."""
     async with world(tmp_path, LABSESSIONS_CLEANUP__RETRY_INTERVAL_SECONDS=INTERVAL) as (service, client, backend):
@@ -131,6 +133,7 @@ async def test_a_session_recreated_with_the_same_ids_is_not_touched_by_its_prede
         assert len(await backend.calls("delete", "vm-erin")) == 1
 
 
+@pytest.mark.slow
 async def test_without_a_backend_url_sessions_wait_until_it_is_set(tmp_path: Path) -> None:
     """CONTRACT §5: it starts, accepts, says so in log, `/` and readiness, retries; set and restarted, it cleans up."""
     async with world(tmp_path, BACKEND_API_URL="", LABSESSIONS_CLEANUP__RETRY_INTERVAL_SECONDS=INTERVAL) as (
@@ -152,6 +155,7 @@ async def test_without_a_backend_url_sessions_wait_until_it_is_set(tmp_path: Pat
         assert await confirmed(backend, "vm-frank")
 
 
+@pytest.mark.slow
 async def test_a_stop_is_quick_exits_0_and_cleans_up_nothing(tmp_path: Path) -> None:
     """SIGTERM and SIGINT: what is in flight is finished or released within 10 s, and running labs keep running."""
     async with world(tmp_path) as (service, client, backend):

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import aiohttp
+import pytest
 from processes import Process, world
 
 CANNOT_START = 2
@@ -61,6 +62,7 @@ async def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 async def test_other_machines_are_served_only_with_a_token(tmp_path: Path) -> None:
     """Without any credential only loopback addresses; `--insecure` is the deliberate exception."""
     assert "API_TOKEN" in await refused(tmp_path, "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - that is refused

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from processes import ROOT, Backend, Client, Process, until, world
 from webhook_receiver import SECRET, Receiver, webhook_receiver
@@ -78,6 +79,7 @@ async def test_a_life_is_told_signed_and_in_order(tmp_path: Path) -> None:
         assert "k3y" not in service.log()
 
 
+@pytest.mark.slow
 async def test_through_a_crash_and_an_endpoint_that_is_down(tmp_path: Path) -> None:
     """Killed while a call is unanswered: it comes again, the same but for its signature; nothing is missing."""
     async with hooked(tmp_path, "timeout_seconds = 1\n") as (service, client, _, receiver):
@@ -110,6 +112,7 @@ async def test_through_a_crash_and_an_endpoint_that_is_down(tmp_path: Path) -> N
         ]
 
 
+@pytest.mark.slow
 async def test_gone_dead_and_back_by_an_operators_word(tmp_path: Path) -> None:
     """A 410 shows in health and over a restart; enabling, and a replay from the beginning, bring everything."""
     async with hooked(tmp_path) as (service, client, _, receiver):
@@ -138,6 +141,7 @@ async def test_gone_dead_and_back_by_an_operators_word(tmp_path: Path) -> None:
         assert "[Webhooks] ❌ Endpoint disabled" in service.log()
 
 
+@pytest.mark.slow
 async def test_a_stop_is_not_held_up(tmp_path: Path) -> None:
     """By an endpoint that hangs: within the time that a stop may take, exit status 0."""
     async with hooked(tmp_path, "timeout_seconds = 60\n") as (service, client, _, receiver):

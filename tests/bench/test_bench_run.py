@@ -175,6 +175,7 @@ def test_a_signal_ends_the_run(tmp_path: Path) -> None:
 # --- the real thing ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_requests_and_cost_from_end_to_end(tmp_path: Path) -> None:
     """Nothing wrong in any answer, and a session costs what it must: a commit each, two calls for a cleanup."""
     file = tmp_path / "result.json"
@@ -234,6 +235,7 @@ async def shape(url: str, request: Request) -> tuple[tuple[str, bool, list[str]]
     return (body["message"], body["success"], sorted(body["data"])), len(answer.body)
 
 
+@pytest.mark.slow
 async def test_the_bare_server_answers_as_the_service_does(tmp_path: Path) -> None:
     """The same status, the same members, about the same number of bytes: else the ratio would compare unlike things."""
     user, play = user_name("bare", 1), stage(tmp_path)

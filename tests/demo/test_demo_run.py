@@ -86,6 +86,7 @@ async def test_the_demo_goes_as_expected_within_a_minute_and_leaves_nothing(tmp_
     [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGHUP, False)],
     ids=["Ctrl-C", "SIGINT", "SIGTERM", "SIGHUP"],
 )
+@pytest.mark.slow
 async def test_a_signal_ends_the_demo_and_all_that_it_has_started(
     tmp_path: Path, number: signal.Signals, *, whole_group: bool
 ) -> None:
@@ -102,6 +103,7 @@ async def test_a_signal_ends_the_demo_and_all_that_it_has_started(
         assert await nothing_is_left(process, tmp_path)
 
 
+@pytest.mark.slow
 async def test_a_reader_that_goes_away_ends_the_demo(tmp_path: Path) -> None:
     """`run.py demo | head -1` leaves nothing running."""
     reading, writing = os.pipe()
@@ -113,6 +115,7 @@ async def test_a_reader_that_goes_away_ends_the_demo(tmp_path: Path) -> None:
         await until(lambda: nothing_is_left(process, tmp_path), "the end of all that the demo has started")
 
 
+@pytest.mark.slow
 async def test_a_difference_is_exit_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     """Two labs of one user are more than the service allows, so one of the expectations must fail."""
     lab = Scenario(user="zoe", title="a VM", expected="deleted", minutes=0.01)

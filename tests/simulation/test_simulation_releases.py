@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from strategies import seeded, states
 
@@ -58,6 +59,7 @@ def test_the_whole_disk_is_rewritten_and_the_books_know() -> None:
         assert books.of(actor_id.name).cell is cell
 
 
+@pytest.mark.slow
 def test_some_processes_start_on_them() -> None:
     """Of a few seeds at least one does."""
     assert run_campaign(24, 12, 40).counts["starts on cells of another release"] > 0

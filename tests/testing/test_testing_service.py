@@ -31,6 +31,7 @@ async def status(service: LabService) -> str | None:
         return body["data"]["status"] if answer.status == 200 else None
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation_passes(pytester: pytest.Pytester) -> None:
     """As it stands there, in a project of its own."""
     for name, source in example_suite().items():
