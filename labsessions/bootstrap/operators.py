@@ -22,10 +22,10 @@ from labsessions.http.metrics import metrics_routes
 from labsessions.http.options import ApiOptions
 from labsessions.metrics import Parts, WebhookFigures, open_metrics
 from labsessions.operators.audit import AuditLog
+from labsessions.operators.overview import ServiceOverview
 from labsessions.operators.pausing import Pausing
 from labsessions.operators.waiting import Waiting
 from labsessions.orphans import OrphanHunt
-from labsessions.overview import ServiceOverview
 from labsessions.repository import EventTail, StoredSurvey
 from labsessions.settings import Settings
 from labsessions.webhooks.service import Webhooks

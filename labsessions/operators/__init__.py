@@ -1,1 +1,1 @@
-"""What operators' actions need beside the engine: the audit, the pause, and who waits for another attempt."""
+"""What operators have beside the engine: the audit, the pause, who waits for another attempt, the service at a glance."""

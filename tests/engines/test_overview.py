@@ -19,7 +19,7 @@ from labsessions.core.model import State
 from labsessions.core.projection import iso
 from labsessions.engines.embedded import write_of
 from labsessions.engines.tables import schema
-from labsessions.overview import ServiceOverview
+from labsessions.operators.overview import ServiceOverview
 
 
 class Readiness:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labsessions.verdict import LATE_MS, Situation, Verdict, duration, verdict
+from labsessions.operators.verdict import LATE_MS, Situation, Verdict, duration, verdict
 
 NOW = 1_800_000_000_000  # 2027-01-15T08:00:00Z
 DOWN = NOW - 3_600_000

@@ -18,7 +18,7 @@ from labsessions.engines.tables import schema
 from labsessions.feed import Feed
 from labsessions.http import ApiOptions, make_app
 from labsessions.http.admin.group_read import read_group
-from labsessions.overview import ServiceOverview
+from labsessions.operators.overview import ServiceOverview
 from labsessions.repository import EventTail, Repository, StoredSurvey
 
 ADMIN = "/api/v1/admin"

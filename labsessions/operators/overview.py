@@ -13,12 +13,12 @@ from actors.runtime import Runtime
 from labsessions import last_backup
 from labsessions.cached import Cached
 from labsessions.core.projection import iso
+from labsessions.operators.verdict import Situation, verdict
 from labsessions.ports import Readiness
 from labsessions.readiness import STALLED_SECONDS
 from labsessions.repository import Query
 from labsessions.repository.census import Census, census, failures
 from labsessions.repository.listing import milliseconds
-from labsessions.verdict import Situation, verdict
 
 # Ten dashboards cost no more than one.
 KEPT_SECONDS: Final = 1.0
