@@ -108,6 +108,11 @@ class Admission:
         return self.slots_in_use + self._slow
 
     @property
+    def slots(self) -> int:
+        """How many there are."""
+        return self._limits.slots
+
+    @property
     def slots_in_use(self) -> int:
         """How many of the slots are taken; what was moved aside is beside them."""
         return sum(self._held.values())

@@ -64,8 +64,8 @@ class Pulse:
     """What the runtime knows of itself without asking the store.
 
     `stalled_seconds`, `breaker` and `clock_problem` as in `Health`. `clock_steps`: how often the clock was seen to be
-    set, `last_step_ms` by how much it was last. `effects` run, in `slots_in_use` slots and beside them; `resident`
-    actors are in memory.
+    set, `last_step_ms` by how much it was last. `effects` run, in `slots_in_use` of the `slots` and beside them;
+    `resident` actors are in memory.
     """
 
     stalled_seconds: float
@@ -75,6 +75,7 @@ class Pulse:
     last_step_ms: float
     effects: int
     slots_in_use: int
+    slots: int
     resident: int
     commits: CommitStats
 
@@ -210,6 +211,7 @@ class Runtime:
             last_step_ms=0.0 if guard is None else guard.last_step_ms,
             effects=len(self.effects),
             slots_in_use=self._admission.slots_in_use,
+            slots=self._admission.slots,
             resident=sum(len(namespace) for namespace in self._namespaces.values()),
             commits=self._writer.stats,
         )

@@ -54,7 +54,6 @@ async def for_operators(inside: Inside, api: ApiOptions, stack: AsyncExitStack) 
     metrics = await stack.enter_async_context(
         open_metrics(
             version=__version__,
-            slots=settings.cleanup.concurrency,
             tally=inside.tally,
             runtime=runtime,
             query=store.query,

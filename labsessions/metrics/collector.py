@@ -65,10 +65,9 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the numbers are. `slots`: how many there are."""
+    """Where the numbers are."""
 
     version: str
-    slots: int
     tally: Tally
     lag: LoopLag
     pulse: Callable[[], Pulse]
@@ -152,7 +151,7 @@ class Metrics(Collector):
         yield f.BREAKER.of(((state.value,), float(state is pulse.breaker)) for state in BreakerState)
         yield f.HEARTBEAT.one(max(0.0, time() - pulse.stalled_seconds))
         yield f.SLOTS.one(pulse.slots_in_use)
-        yield f.SLOTS_LIMIT.one(self._sources.slots)
+        yield f.SLOTS_LIMIT.one(pulse.slots)
         yield f.EFFECTS.one(pulse.effects)
         yield f.RESIDENT.one(pulse.resident)
         yield f.PAUSED.one(self._sources.parts.paused())

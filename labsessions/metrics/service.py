@@ -18,14 +18,13 @@ from labsessions.repository import Query
 async def open_metrics(
     *,
     version: str,
-    slots: int,
     tally: Tally,
     runtime: Runtime,
     query: Query,
     directory: DataDirectory,
     parts: Parts = Parts(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Metrics]:
-    """What `/metrics` shows, as long as the block lasts; `version` of the service, `slots` for cleanup attempts."""
+    """What `/metrics` shows, as long as the block lasts; `version` of the service."""
 
     async def ask() -> Asked:
         # Threads, as a file system that hangs must not stop everything.
@@ -39,9 +38,7 @@ async def open_metrics(
     lag = LoopLag()
     sampling = asyncio.create_task(lag.run())
     try:
-        yield Metrics(
-            Sources(version=version, slots=slots, tally=tally, lag=lag, pulse=runtime.pulse, ask=ask, parts=parts)
-        )
+        yield Metrics(Sources(version=version, tally=tally, lag=lag, pulse=runtime.pulse, ask=ask, parts=parts))
     finally:
         sampling.cancel()
         await asyncio.wait([sampling])

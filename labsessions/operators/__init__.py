@@ -1,1 +1,1 @@
-"""What operators have beside the engine: the audit, the pause, who waits for another attempt, the service at a glance."""
+"""What operators have beside the engine: the audit, the pause, who waits for another attempt, all at a glance."""

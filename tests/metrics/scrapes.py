@@ -28,6 +28,7 @@ def pulse(**changes: Any) -> Pulse:
         "last_step_ms": 0.0,
         "effects": 5,
         "slots_in_use": 3,
+        "slots": 64,
         "resident": 9,
         "commits": CommitStats(),
     }
@@ -59,7 +60,6 @@ def metrics(
     tally.called("/api/v1/labs/delete", "202", 0.02)
     sources: dict[str, Any] = {
         "version": "1.2.3",
-        "slots": 64,
         "tally": tally,
         "lag": LoopLag(),
         "pulse": the_pulse,
