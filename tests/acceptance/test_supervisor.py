@@ -135,8 +135,8 @@ def on_a_terminal(folder: Path, *, ignoring: bool) -> Iterator[tuple["subprocess
 
     def take_terminal() -> None:
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-        if ignoring:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Either way: what the tests were started by may ignore it itself.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignoring else signal.SIG_DFL)
 
     inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
     command = [sys.executable, str(ROOT / "run.py"), "--port", "0", "--ready-file", "ready"]

@@ -16,9 +16,11 @@ from labsessions.settings.secrets import FIELDS
 
 SECRET = "s3cret-value"
 HOLD = """
+import signal
 import sys
 from pathlib import Path
 from actors.directory import DataDirectory
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 directory = DataDirectory(Path(sys.argv[1]))
 directory.claim()
 directory.announce()
