@@ -135,12 +135,11 @@ def last_event_id(request: web.Request) -> int | None:
 
     The header goes first: a browser that connects again sends it, and asks for the same address as the first time.
     """
-    given = request.headers.get("Last-Event-ID") or request.query.get("last_event_id")
-    if not given:
-        return None
-    if _NUMBER.fullmatch(given) is None:
+    both = (request.headers.get("Last-Event-ID"), request.query.get("last_event_id"))
+    given = [each for each in both if each]
+    if any(_NUMBER.fullmatch(each) is None for each in given):
         raise RefusedError(INVALID_LAST_EVENT_ID)
-    return int(given)
+    return int(given[0]) if given else None
 
 
 def as_json(data: Any) -> str:

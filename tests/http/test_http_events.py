@@ -320,6 +320,7 @@ async def test_an_id_that_is_none_is_refused(world: World, given: str) -> None:
     """With the words that say what it should be, whichever way it came."""
     expected = (400, "invalid_last_event_id", "Header 'Last-Event-ID' must be the id of an event: a whole number")
     assert await refused(world, f"{STREAM}?last_event_id={given}") == expected
+    assert await refused(world, f"{STREAM}?last_event_id={given}", Last_Event_ID="1") == expected
     if given.isascii():
         assert await refused(world, STREAM, Last_Event_ID=given) == expected
 
