@@ -10,6 +10,7 @@ from labsessions.http.errors import (
     BODY_UNREADABLE,
     EMPTY_BODY,
     FORBIDDEN,
+    HEAD_TOO_LARGE,
     INTERNAL,
     INVALID_CONDITION,
     INVALID_FIELD,
@@ -73,7 +74,9 @@ class Endpoint(NamedTuple):
 
     def all_problems(self) -> tuple[Problem, ...]:
         """Its own ways to fail, and those of every route."""
-        return (*self.problems, *(() if self.scope is Scope.OPEN else _OF_CREDENTIALS), INTERNAL)
+        of_address = (HEAD_TOO_LARGE,) if self.query else ()  # a question may be longer than a head may be
+        of_caller = () if self.scope is Scope.OPEN else _OF_CREDENTIALS
+        return (*self.problems, *of_address, *of_caller, INTERNAL)
 
 
 _OF_CREDENTIALS: Final = (UNAUTHORIZED, TOKEN_EXPIRED, FORBIDDEN, TOO_MANY_REQUESTS, KEYS_UNAVAILABLE)
