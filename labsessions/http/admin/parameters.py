@@ -5,7 +5,7 @@ An empty one counts as absent.
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -65,6 +65,11 @@ def _refused(text: str) -> RefusedError:
     return RefusedError(INVALID_PARAMETER.saying(text))
 
 
+def or_empty(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What is described, or nothing between the `=` and the next `&`."""
+    return {"anyOf": [schema, {"const": ""}]}
+
+
 # --- kinds of parameters ----------------------------------------------------------------------------------
 
 
@@ -93,7 +98,7 @@ def integer(name: str, low: int, high: int, description: str, default: int | Non
         return int(text) if _INTEGER.fullmatch(text) and low <= int(text) <= high else None
 
     said = description if default is None else f"{description}; {default} if left out"
-    schema = {"type": "integer", "minimum": low, "maximum": high}
+    schema = or_empty({"type": "integer", "minimum": low, "maximum": high})
     return Taken(Parameter(name, schema, said), value, f"a whole number from {low} to {high}", default)
 
 
@@ -104,7 +109,7 @@ def number(name: str, high: float, description: str, default: float | None = Non
         return float(text) if _NUMBER.fullmatch(text) and 0 < float(text) <= high else None
 
     said = description if default is None else f"{description}; {default:g} if left out"
-    schema = {"type": "number", "exclusiveMinimum": 0, "maximum": high}
+    schema = or_empty({"type": "number", "exclusiveMinimum": 0, "maximum": high})
     return Taken(Parameter(name, schema, said), value, f"a number above 0 and up to {high:g}", default)
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 from labsessions.core.audit import DONE, Entry
-from labsessions.http.admin.operator import operator
-from labsessions.http.checks import Check, Schema, integer
+from labsessions.http.admin.operator import Body, operator
+from labsessions.http.checks import Schema, boolean, integer
 from labsessions.http.endpoints import Answer, Endpoint, Parameter
 from labsessions.http.errors import (
     BODY_TOO_LARGE,
@@ -23,10 +23,9 @@ from labsessions.http.errors import (
     Problem,
     RefusedError,
 )
-from labsessions.http.fields import checked, finders, or_null
 from labsessions.http.groups import RouteGroup
 from labsessions.http.scopes import Scope
-from labsessions.http.wire import kind, parse_object, read_body, success
+from labsessions.http.wire import success
 from labsessions.ports import Audit, WebhookRefusedError, Webhooks
 
 _Answer = TypeVar("_Answer")
@@ -83,12 +82,7 @@ ENABLE: Final = Endpoint(
 )
 
 
-def _boolean(path: str, value: Any) -> tuple[str, ...]:
-    return () if isinstance(value, bool) else (f"Field '{path}' must be true or false, got {kind(value)}",)
-
-
-_CHECKS: Final = {"from_seq": integer(1, _INT64), "dead_letters": Check(_boolean, {"type": "boolean"})}
-_FINDERS: Final = finders(_CHECKS)
+_REPLAY: Final = Body({"from_seq": integer(1, _INT64), "dead_letters": boolean()})
 
 
 def _object(**members: Schema) -> Schema:
@@ -129,8 +123,7 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
         next_after={"type": ["integer", "null"], "description": "For the next page, if there is one"},
     ),
     "ReplayRequest": {
-        "type": "object",
-        "properties": {name: or_null(check.schema) for name, check in _CHECKS.items()},
+        **_REPLAY.schema,
         "anyOf": [
             {"required": ["from_seq"], "properties": {"from_seq": {"type": "integer"}}},
             {"required": ["dead_letters"], "properties": {"dead_letters": {"const": True}}},
@@ -171,7 +164,7 @@ class WebhookRoutes:
     async def replay(self, request: web.Request) -> web.Response:
         """POST …/replay: from a number on, or the dead letters, or both."""
         who, name = operator(request), _name(request)
-        given = checked(parse_object(await read_body(request, self._body_seconds)), _FINDERS)
+        given = await _REPLAY.read(request, self._body_seconds)
         from_seq, dead_letters = given.get("from_seq"), given.get("dead_letters", False)
         if from_seq is None and not dead_letters:
             raise RefusedError(MISSING_FIELDS.saying("Missing required fields: from_seq or dead_letters"))
