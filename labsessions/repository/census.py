@@ -17,7 +17,7 @@ _LOOK_BACK_MS: Final = 15 * 60_000
 _LEAST_DRAINED: Final = 10
 GROUPS: Final = 100
 
-_CENSUS: Final = """
+CENSUS: Final = """
 SELECT (SELECT count(*) FROM labs_sessions) AS sessions,
        (SELECT count(*) FROM labs_sessions WHERE status <> 'active' AND status = 'cleaning') AS cleaning,
        (SELECT count(*) FROM labs_sessions WHERE status <> 'active' AND status = 'stuck') AS stuck,
@@ -68,7 +68,7 @@ class Census(NamedTuple):
 
 async def census(query: Query, now_ms: int) -> Census:
     """The counts, each read from an index."""
-    (row,) = await query(_CENSUS, (iso(now_ms), iso(now_ms + ENDING_SOON_MS)))
+    (row,) = await query(CENSUS, (iso(now_ms), iso(now_ms + ENDING_SOON_MS)))
     return Census(**row)
 
 
