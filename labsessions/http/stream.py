@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -61,16 +61,9 @@ class StreamRoutes:
         # First the watch, then the reading: what is stored in between is read, and nudges once in vain.
         with self._record.watch(user_id) as news, self._place(user_id, request, news):
             span = await self._record.span()
-            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=self._send_seconds)
-            response.headers[hdrs.CACHE_CONTROL] = "no-store"  # as of every answer
-            await response.prepare(request)
-            try:
-                async with response:
-                    await self._stream(response, user_id, news, await begin(response, seen, span))
-            except (ConnectionError, TimeoutError):
-                pass  # the client has gone, or is too slow
-            except Exception:  # noqa: BLE001 - the head has been sent: there is no other answer any more
-                _log.error(log_lines.UNHANDLED, method=request.method, path=request.rel_url.raw_path, exc_info=True)
+            response = event_source(self._heartbeat_seconds, self._send_seconds)
+            async with telling(request, response):
+                await self._stream(response, user_id, news, await begin(response, seen, span))
         return response
 
     async def end(self, app: web.Application) -> None:  # noqa: ARG002 - a signal of the application
@@ -112,6 +105,29 @@ class StreamRoutes:
             del streams[news]
             if not streams:
                 del self._open[user_id]
+
+
+def event_source(heartbeat_seconds: float, send_seconds: float) -> EventSourceResponse:
+    """The answer that a stream of events is."""
+    response = EventSourceResponse(ping_interval=heartbeat_seconds, send_timeout=send_seconds)
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"  # as of every answer
+    return response
+
+
+@asynccontextmanager
+async def telling(request: web.Request, response: EventSourceResponse) -> AsyncIterator[None]:
+    """Begin the answer, and end it with the block, whatever becomes of the client: it may go, or not read."""
+    await response.prepare(request)
+    try:
+        async with response:
+            yield
+    except ConnectionError:
+        pass  # the client has gone
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # it doesn't read: a proper end would wait for it
+    except Exception:  # noqa: BLE001 - the head has been sent: there is no other answer any more
+        _log.error(log_lines.UNHANDLED, method=request.method, path=request.rel_url.raw_path, exc_info=True)
 
 
 async def begin(response: EventSourceResponse, seen: int | None, span: Span) -> int:

@@ -14,6 +14,7 @@ from labsessions.http.groups import RouteGroup
 from labsessions.http.openapi import sse_events
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import Scope
+from labsessions.http.stream import event_source, telling
 from labsessions.ports import LiveLog, LogListener
 
 # Each costs a rendering of every line: for a few operators, not for a platform.
@@ -63,17 +64,9 @@ class LogRoutes:
         if request.method == hdrs.METH_HEAD:
             return web.Response(content_type="text/event-stream")
         with self._listener(request, wanted) as listener:
-            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=self._send_seconds)
-            response.headers[hdrs.CACHE_CONTROL] = "no-store"  # as of every answer
-            await response.prepare(request)
-            try:
-                async with response:
-                    await self._stream(response, listener)
-            except ConnectionError:
-                pass  # the reader has gone
-            except TimeoutError:
-                if request.transport is not None:
-                    request.transport.abort()  # it doesn't read: a proper end would wait for it
+            response = event_source(self._heartbeat_seconds, self._send_seconds)
+            async with telling(request, response):
+                await self._stream(response, listener)
         return response
 
     async def end(self, app: web.Application) -> None:  # noqa: ARG002 - a signal of the application

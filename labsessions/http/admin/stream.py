@@ -5,22 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp_sse import EventSourceResponse
 
-from labsessions import log_lines
 from labsessions.http.errors import TOO_MANY_ADMIN_STREAMS, RefusedError
 from labsessions.http.options import ApiOptions
-from labsessions.http.stream import as_json, begin, last_event_id
+from labsessions.http.stream import as_json, begin, event_source, last_event_id, telling
 from labsessions.ports import Overview, Tail
 
 # The one event here that is not stored, and has no id.
 OVERVIEW: Final = "overview"
 OVERVIEW_SECONDS: Final = 2.0
 MOST_STREAMS: Final = 50
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class AdminStream:
@@ -42,16 +38,9 @@ class AdminStream:
         # First the watch, then the reading: what is stored in between is read, and nudges once in vain.
         with self._tail.watch() as news, self._place(request, news):
             span = await self._tail.span()
-            response = EventSourceResponse(ping_interval=self._heartbeat_seconds, send_timeout=self._send_seconds)
-            response.headers[hdrs.CACHE_CONTROL] = "no-store"
-            await response.prepare(request)
-            try:
-                async with response:
-                    await self._stream(response, news, await begin(response, seen, span))
-            except (ConnectionError, TimeoutError):
-                pass  # the client has gone, or is too slow
-            except Exception:  # noqa: BLE001 - the head has been sent: there is no other answer any more
-                _log.error(log_lines.UNHANDLED, method=request.method, path=request.rel_url.raw_path, exc_info=True)
+            response = event_source(self._heartbeat_seconds, self._send_seconds)
+            async with telling(request, response):
+                await self._stream(response, news, await begin(response, seen, span))
         return response
 
     async def end(self, app: web.Application) -> None:  # noqa: ARG002 - a signal of the application
