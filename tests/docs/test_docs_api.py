@@ -13,9 +13,9 @@ from labsessions.http import endpoints, errors
 from labsessions.http.app import make_app
 from labsessions.http.dashboard import FILE
 from labsessions.http.metrics import metrics_routes
-from labsessions.http.openapi import EVENT_TYPES
 from labsessions.http.openapi import codes as codes_of
 from labsessions.http.options import ApiOptions
+from labsessions.http.schemas import EVENT_TYPES
 from labsessions.mockbackend import make_app as make_mock_backend
 
 HTTP = ROOT / "labsessions" / "http"

@@ -8,6 +8,7 @@ from aiohttp import web
 from labsessions.http.endpoints import Answer, Endpoint
 from labsessions.http.groups import RouteGroup
 from labsessions.http.scopes import Scope
+from labsessions.http.shapes import INSTANT, INSTANT_OR_NULL
 from labsessions.http.wire import success
 
 DEPLOYMENTS: Final = Endpoint(
@@ -18,10 +19,9 @@ DEPLOYMENTS: Final = Endpoint(
     answers=(Answer(200, "Deployments retrieved successfully", "Deployments"),),
 )
 
-_INSTANT: Final = {"type": "string", "format": "date-time"}
 _DEPLOYMENT: Final = {
-    "started_at": _INSTANT,
-    "stopped_at": {**_INSTANT, "type": ["string", "null"], "description": "null: it is running, or has died"},
+    "started_at": INSTANT,
+    "stopped_at": {**INSTANT_OR_NULL, "description": "null: it is running, or has died"},
     "clean": {
         "type": ["boolean", "null"],
         "description": "true: it has stopped in order; false: it has died; null: it is running",

@@ -23,6 +23,7 @@ from labsessions.http.errors import (
     OF_REFUSAL,
 )
 from labsessions.http.scopes import Scope
+from labsessions.http.shapes import COUNT, INSTANT, TEXTS
 
 ADMIN: Final = "/api/v1/admin"
 _OF_ACTION: Final = (
@@ -124,27 +125,24 @@ AUDIT: Final = Endpoint(
     ),
 )
 
-_TEXTS: Final = {"type": "array", "items": {"type": "string"}}
-_INSTANT: Final = {"type": "string", "format": "date-time"}
 
 CONCERNED: Final[Schema] = {
     "type": "object",
     "required": ["user_id", "session_ids", "vms"],
     "properties": {
         "user_id": {"type": "string"},
-        "session_ids": {**_TEXTS, "description": "Of the session, and of those of which VMs are owed"},
-        "vms": {**_TEXTS, "description": "Their VMs that the backend has not confirmed"},
+        "session_ids": {**TEXTS, "description": "Of the session, and of those of which VMs are owed"},
+        "vms": {**TEXTS, "description": "Their VMs that the backend has not confirmed"},
     },
 }
-_COUNT: Final = {"type": "integer", "minimum": 0}
 RETRIED_MANY: Final[Schema] = {
     "type": "object",
     "required": ["matched", "retried", "running", "failed", "dry_run"],
     "properties": {
-        "matched": {**_COUNT, "description": "Users whom the filter matches"},
-        "retried": {**_COUNT, "description": "Of them, whose next attempt is due now"},
-        "running": {**_COUNT, "description": "Of them, whose attempt runs already"},
-        "failed": {**_COUNT, "description": "Of them, who could not be written; the log says why"},
+        "matched": {**COUNT, "description": "Users whom the filter matches"},
+        "retried": {**COUNT, "description": "Of them, whose next attempt is due now"},
+        "running": {**COUNT, "description": "Of them, whose attempt runs already"},
+        "failed": {**COUNT, "description": "Of them, who could not be written; the log says why"},
         "dry_run": {"type": "boolean"},
     },
 }
@@ -156,8 +154,8 @@ PAUSE_SHOWN: Final[Schema] = {
             "type": ["object", "null"],
             "required": ["since", "until", "remaining_seconds", "reason", "by"],
             "properties": {
-                "since": _INSTANT,
-                "until": _INSTANT,
+                "since": INSTANT,
+                "until": INSTANT,
                 "remaining_seconds": {"type": "number", "minimum": 0},
                 "reason": {"type": "string"},
                 "by": {"type": "string"},
@@ -176,7 +174,7 @@ AUDIT_PAGE: Final[Schema] = {
                 "required": ["seq", "at", "who", "action", "user_id", "reason", "detail", "outcome"],
                 "properties": {
                     "seq": {"type": "integer"},
-                    "at": _INSTANT,
+                    "at": INSTANT,
                     "who": {"type": "string", "description": "As the operator called itself"},
                     "action": {"type": "string"},
                     "user_id": {"type": ["string", "null"]},

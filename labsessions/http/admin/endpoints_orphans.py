@@ -1,7 +1,6 @@
 """What is said of the routes about orphans: their failures, what they take, what they answer."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from labsessions.http.admin.operator import REASON, Body
 from labsessions.http.checks import FILLED, array_of, boolean, integer, number
@@ -18,6 +17,7 @@ from labsessions.http.errors import (
     Problem,
 )
 from labsessions.http.scopes import Scope
+from labsessions.http.shapes import COUNT, INSTANT_OR_NULL, object_of
 
 PATH: Final = "/api/v1/admin/orphans"
 # A VM is created before its session is: what is younger may be about to get one.
@@ -73,30 +73,25 @@ _OPTIONAL: Final = {
 ORDER: Final = Body(_REQUIRED | _OPTIONAL, required=tuple(_REQUIRED))
 
 
-def _object(**members: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": [*members], "properties": members}
-
-
-_COUNT: Final = {"type": "integer", "minimum": 0}
-_VM: Final = _object(
+_VM: Final = object_of(
     lab_request_id={"type": "string"},
-    created_at={"type": ["string", "null"], "format": "date-time"},
+    created_at=INSTANT_OR_NULL,
     age_seconds={"type": ["number", "null"]},
     user_id={"type": ["string", "null"]},
 )
 SCHEMAS: Final = {
-    "Orphans": _object(
-        listed={**_COUNT, "description": "How many VMs the backend has"},
-        known={**_COUNT, "description": "How many of them belong to sessions, or are owed their deletion"},
-        total=_COUNT,
+    "Orphans": object_of(
+        listed={**COUNT, "description": "How many VMs the backend has"},
+        known={**COUNT, "description": "How many of them belong to sessions, or are owed their deletion"},
+        total=COUNT,
         orphans={"type": "array", "items": _VM, "description": f"The oldest {MOST_SHOWN}"},
     ),
     "Sweep": ORDER.schema,
-    "Swept": _object(
+    "Swept": object_of(
         dry_run={"type": "boolean"},
-        matched={**_COUNT, "description": "How many there were to delete, more than `max` perhaps"},
-        deleted=_COUNT,
-        failed=_COUNT,
+        matched={**COUNT, "description": "How many there were to delete, more than `max` perhaps"},
+        deleted=COUNT,
+        failed=COUNT,
         stopped={"type": ["string", "null"], "description": "Why it ended before the last of them"},
         vms={
             "type": "array",

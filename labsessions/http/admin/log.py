@@ -11,9 +11,9 @@ from aiohttp_sse import EventSourceResponse
 from labsessions.http.endpoints import Answer, Endpoint, Parameter
 from labsessions.http.errors import INVALID_PARAMETER, Problem, RefusedError
 from labsessions.http.groups import RouteGroup
-from labsessions.http.openapi import sse_events
 from labsessions.http.options import ApiOptions
 from labsessions.http.scopes import Scope
+from labsessions.http.shapes import sse_events
 from labsessions.http.stream import event_source, telling
 from labsessions.ports import LiveLog, LogListener
 

@@ -6,19 +6,15 @@ from typing import Any, Final, get_args
 from labsessions.core.model import Status
 from labsessions.core.record import END_REASONS
 from labsessions.http.checks import Schema
+from labsessions.http.shapes import COUNT, INSTANT, INSTANT_OR_NULL, TEXT, TEXT_OR_NULL, object_of
 
-_INSTANT: Final = {"type": "string", "format": "date-time"}
-_INSTANT_OR_NULL: Final = {"type": ["string", "null"], "format": "date-time"}
-_TEXT: Final = {"type": "string"}
-_TEXT_OR_NULL: Final = {"type": ["string", "null"]}
-_COUNT: Final = {"type": "integer", "minimum": 0}
 _NUMBER: Final = {"type": "number"}
 _NUMBER_OR_NULL: Final = {"type": ["number", "null"]}
 _AT: Final = "2027-01-15T09:00:00.000Z"
 
 
 def _object(example: Mapping[str, Any] | None = None, **members: Schema) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object", "required": [*members], "properties": members}
+    schema = object_of(**members)
     return schema if example is None else {**schema, "examples": [example]}
 
 
@@ -53,20 +49,20 @@ _ITEM_EXAMPLE: Final = {
 }
 _ITEM: Final = _object(
     _ITEM_EXAMPLE,
-    user_id=_TEXT,
-    id=_TEXT,
-    labId=_TEXT,
-    labTitle=_TEXT,
-    labGroupID=_TEXT,
-    lab_request_id=_TEXT,
+    user_id=TEXT,
+    id=TEXT,
+    labId=TEXT,
+    labTitle=TEXT,
+    labGroupID=TEXT,
+    lab_request_id=TEXT,
     status={"enum": [*get_args(Status)]},
     overdue=_told({"type": "boolean"}, "Whether the deadline has passed"),
-    created_at=_INSTANT,
-    expires_at=_INSTANT,
+    created_at=INSTANT,
+    expires_at=INSTANT,
     remaining_seconds=_told(_NUMBER, "To the deadline; less than 0 if it has passed"),
-    attempts=_told(_COUNT, "Cleanup attempts begun"),
-    last_error=_TEXT_OR_NULL,
-    next_attempt_at=_INSTANT_OR_NULL,
+    attempts=_told(COUNT, "Cleanup attempts begun"),
+    last_error=TEXT_OR_NULL,
+    next_attempt_at=INSTANT_OR_NULL,
     duration=_told(_NUMBER, "Minutes from creation to the deadline"),
 )
 _ENDED_EXAMPLE: Final = {
@@ -83,17 +79,17 @@ _ENDED_EXAMPLE: Final = {
     "last_error": None,
 }
 _ENDED: Final = _object(
-    generation=_told(_TEXT, "The service's own id of this session"),
-    user_id=_TEXT,
-    id=_TEXT,
-    labId=_TEXT,
-    created_at=_INSTANT,
-    expires_at=_INSTANT,
-    ended_at=_INSTANT,
+    generation=_told(TEXT, "The service's own id of this session"),
+    user_id=TEXT,
+    id=TEXT,
+    labId=TEXT,
+    created_at=INSTANT,
+    expires_at=INSTANT,
+    ended_at=INSTANT,
     reason={"enum": [*END_REASONS]},
-    attempts=_COUNT,
+    attempts=COUNT,
     lateness_seconds=_told(_NUMBER_OR_NULL, "From the deadline to the end, if it expired"),
-    last_error=_told(_TEXT_OR_NULL, "Of the last attempt that failed"),
+    last_error=_told(TEXT_OR_NULL, "Of the last attempt that failed"),
 )
 _EVENT_EXAMPLE: Final = {
     "seq": 4711,
@@ -102,33 +98,33 @@ _EVENT_EXAMPLE: Final = {
     "session_id": "0b0e7a5c-5a0f-4f0e-9a9f-7a1f0a4f1c11",
     "data": {"attempts": 1},
 }
-_EVENT: Final = _object(seq=_COUNT, at=_INSTANT, type=_TEXT, session_id=_TEXT, data={"type": "object"})
+_EVENT: Final = _object(seq=COUNT, at=INSTANT, type=TEXT, session_id=TEXT, data={"type": "object"})
 _OWED: Final = _object(
-    lab_request_id=_TEXT,
-    since=_told(_INSTANT, "When the session was deleted"),
-    attempts=_COUNT,
+    lab_request_id=TEXT,
+    since=_told(INSTANT, "When the session was deleted"),
+    attempts=COUNT,
     status={"enum": ["cleaning", "stuck"]},
-    last_error=_TEXT_OR_NULL,
-    next_attempt_at=_INSTANT,
+    last_error=TEXT_OR_NULL,
+    next_attempt_at=INSTANT,
 )
 _GROUP: Final = _object(
-    error=_TEXT,
-    count=_COUNT,
-    oldest_since=_told(_INSTANT, "The earliest deadline among them"),
-    example_user_id=_told(_TEXT, "Whose deadline that is"),
+    error=TEXT,
+    count=COUNT,
+    oldest_since=_told(INSTANT, "The earliest deadline among them"),
+    example_user_id=_told(TEXT, "Whose deadline that is"),
 )
 _ROW: Final = _object(
-    key=_told(_TEXT, "The day (UTC) or the `labId`"),
-    ended=_COUNT,
-    by_reason=_told({"type": "object", "additionalProperties": _COUNT}, "How many ended why"),
+    key=_told(TEXT, "The day (UTC) or the `labId`"),
+    ended=COUNT,
+    by_reason=_told({"type": "object", "additionalProperties": COUNT}, "How many ended why"),
     attempts_mean=_NUMBER,
-    attempts_max=_COUNT,
+    attempts_max=COUNT,
     late_p50_seconds=_told(_NUMBER_OR_NULL, "Half of those that expired were no later, to two digits"),
     late_p95_seconds=_told(_NUMBER_OR_NULL, "Likewise 95 %"),
     late_max_seconds=_NUMBER_OR_NULL,
 )
 _COUNTS: Final = ("active", "ending_soon", "cleaning", "overdue", "stuck", "owed", "owed_stuck")
-_CURSOR: Final = _told(_TEXT_OR_NULL, "For the next page, as `cursor`; null at the end")
+_CURSOR: Final = _told(TEXT_OR_NULL, "For the next page, as `cursor`; null at the end")
 
 SCHEMAS: Final[Mapping[str, Schema]] = {
     "AdminOverview": _object(
@@ -147,28 +143,28 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "effects_running": 0,
             "test_clock": False,
         },
-        server_time=_INSTANT,
-        version=_TEXT,
-        started_at=_INSTANT,
+        server_time=INSTANT,
+        version=TEXT,
+        started_at=INSTANT,
         verdict=_object(
-            ok={"type": "boolean"}, text=_told(_TEXT, "One sentence"), since=_told(_INSTANT_OR_NULL, "If not ok")
+            ok={"type": "boolean"}, text=_told(TEXT, "One sentence"), since=_told(INSTANT_OR_NULL, "If not ok")
         ),
-        problems=_told(_list(_TEXT), "As in readiness"),
-        counts=_told(_or_null(_object(**dict.fromkeys(_COUNTS, _COUNT))), "Null if the store cannot be read"),
+        problems=_told(_list(TEXT), "As in readiness"),
+        counts=_told(_or_null(_object(**dict.fromkeys(_COUNTS, COUNT))), "Null if the store cannot be read"),
         oldest_overdue_seconds=_NUMBER_OR_NULL,
         scheduler=_object(
             heartbeat_age_seconds=_told(_NUMBER_OR_NULL, "How long ago it was in order; null if it has ended"),
-            paused=_or_null(_object(since=_INSTANT, until=_INSTANT, reason=_TEXT, by=_TEXT)),
-            clock_problem=_TEXT_OR_NULL,
+            paused=_or_null(_object(since=INSTANT, until=INSTANT, reason=TEXT, by=TEXT)),
+            clock_problem=TEXT_OR_NULL,
         ),
         backend=_object(
             state={"enum": ["up", "down", "probing", "unknown"]},
-            since=_told(_INSTANT_OR_NULL, "Since when it has been down"),
-            last_error=_told(_TEXT_OR_NULL, "Of the last cleanup attempt, if that failed"),
+            since=_told(INSTANT_OR_NULL, "Since when it has been down"),
+            last_error=_told(TEXT_OR_NULL, "Of the last cleanup attempt, if that failed"),
         ),
-        last_backup=_or_null(_object(at=_INSTANT, age_seconds=_NUMBER)),
-        resident_actors=_COUNT,
-        effects_running=_COUNT,
+        last_backup=_or_null(_object(at=INSTANT, age_seconds=_NUMBER)),
+        resident_actors=COUNT,
+        effects_running=COUNT,
         test_clock=_told({"type": "boolean"}, "Whether time is driven by clients"),
     ),
     "AdminExpiries": _object(
@@ -180,10 +176,10 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
             "drain_per_second": 12.5,
             "limit_per_second": None,
         },
-        start=_INSTANT,
-        bucket_seconds=_COUNT,
-        buckets=_told(_list(_COUNT), "How many deadlines are in each; of the first, only those still to come"),
-        overdue=_COUNT,
+        start=INSTANT,
+        bucket_seconds=COUNT,
+        buckets=_told(_list(COUNT), "How many deadlines are in each; of the first, only those still to come"),
+        overdue=COUNT,
         drain_per_second=_told(_NUMBER_OR_NULL, "The most that were cleaned up lately; else what the limit allows"),
         limit_per_second=_told(_NUMBER_OR_NULL, "`cleanup.rate_per_second`; null is no limit"),
     ),

@@ -25,6 +25,7 @@ from labsessions.http.errors import (
 )
 from labsessions.http.groups import RouteGroup
 from labsessions.http.scopes import Scope
+from labsessions.http.shapes import COUNT, INSTANT, INSTANT_OR_NULL, object_of
 from labsessions.http.wire import success
 from labsessions.ports import Audit, WebhookRefusedError, Webhooks
 
@@ -37,9 +38,6 @@ _USUAL_PAGE: Final = 50
 _LARGEST_PAGE: Final = 100
 _INT64: Final = (1 << 63) - 1
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
-_INSTANT: Final = {"type": "string", "format": "date-time"}
-_NO_INSTANT: Final = {"type": ["string", "null"], "format": "date-time"}
-_COUNT: Final = {"type": "integer", "minimum": 0}
 
 LIST: Final = Endpoint(
     "GET",
@@ -85,40 +83,36 @@ ENABLE: Final = Endpoint(
 _REPLAY: Final = Body({"from_seq": integer(1, _INT64), "dead_letters": boolean()})
 
 
-def _object(**members: Schema) -> Schema:
-    return {"type": "object", "required": [*members], "properties": members}
-
-
-_WEBHOOK: Final = _object(
+_WEBHOOK: Final = object_of(
     name={"type": "string"},
     url={"type": "string", "description": "Without what may be secret: path and query"},
     events={"type": "array", "items": {"type": "string"}},
     state={"enum": ["active", "retrying", "disabled"]},
-    cursor={**_COUNT, "description": "All events up to this number are done with"},
-    lag={**_COUNT, "description": "How many events of any type are stored after it"},
-    attempts={**_COUNT, "description": "Failed ones in a row for the next event"},
-    failing_since=_NO_INSTANT,
+    cursor={**COUNT, "description": "All events up to this number are done with"},
+    lag={**COUNT, "description": "How many events of any type are stored after it"},
+    attempts={**COUNT, "description": "Failed ones in a row for the next event"},
+    failing_since=INSTANT_OR_NULL,
     last_error={"type": ["string", "null"]},
-    next_attempt_at=_NO_INSTANT,
-    disabled_at=_NO_INSTANT,
-    last_delivered_at=_NO_INSTANT,
-    lost={**_COUNT, "description": "Events that were deleted by age before they were sent"},
-    dead_letters=_COUNT,
+    next_attempt_at=INSTANT_OR_NULL,
+    disabled_at=INSTANT_OR_NULL,
+    last_delivered_at=INSTANT_OR_NULL,
+    lost={**COUNT, "description": "Events that were deleted by age before they were sent"},
+    dead_letters=COUNT,
 )
-_LETTER: Final = _object(
-    seq=_COUNT,
+_LETTER: Final = object_of(
+    seq=COUNT,
     webhook_id={"type": "string"},
     type={"type": "string"},
-    at=_INSTANT,
+    at=INSTANT,
     payload={"type": "object"},
-    attempts=_COUNT,
-    given_up_at=_INSTANT,
+    attempts=COUNT,
+    given_up_at=INSTANT,
     last_error={"type": "string"},
 )
 _SCHEMAS: Final[Mapping[str, Schema]] = {
     "Webhook": _WEBHOOK,
-    "Webhooks": _object(endpoints={"type": "array", "items": _WEBHOOK}),
-    "DeadLetters": _object(
+    "Webhooks": object_of(endpoints={"type": "array", "items": _WEBHOOK}),
+    "DeadLetters": object_of(
         dead_letters={"type": "array", "items": _LETTER},
         next_after={"type": ["integer", "null"], "description": "For the next page, if there is one"},
     ),
@@ -129,10 +123,10 @@ _SCHEMAS: Final[Mapping[str, Schema]] = {
             {"required": ["dead_letters"], "properties": {"dead_letters": {"const": True}}},
         ],
     },
-    "Replay": _object(
+    "Replay": object_of(
         from_seq={"type": ["integer", "null"], "description": "The first event: asked for, or the oldest stored"},
-        events={**_COUNT, "description": "How many events of any type are looked at"},
-        dead_letters={**_COUNT, "description": "How many of them are sent"},
+        events={**COUNT, "description": "How many events of any type are looked at"},
+        dead_letters={**COUNT, "description": "How many of them are sent"},
     ),
 }
 _EXAMPLES: Final[Mapping[str, Any]] = {"ReplayRequest": {"from_seq": 4711, "dead_letters": True}}
